@@ -1,0 +1,302 @@
+//! `con_defs.toml`: parsed strictly, each section resolved when a task first uses it.
+//!
+//! The file is read twice over: as [`raw`] data, whose every leaf may hold `${NAME}`, with unknown keys and wrong types
+//! refused at their line; then a section at a time into the typed structs here, with the environment put in. So a task
+//! needs only the variables of the sections it uses.
+
+mod raw;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::error::{Error, Kind, Result};
+use crate::table::TableName;
+
+/// The configuration: what all tasks need resolved, and the sections that are resolved when used.
+#[derive(Debug)]
+pub struct Config {
+    /// `[sync]`.
+    pub sync: Sync,
+    /// `[[table]]`.
+    pub tables: Vec<TableOptions>,
+    raw: raw::File,
+}
+
+/// `[sync]`.
+#[derive(Debug, Clone)]
+pub struct Sync {
+    /// Ledger folder, and owner of the watermarks.
+    pub name: String,
+    /// When history is purged at the source.
+    pub purge: Purge,
+    /// Whether instances that this sync did not create may be purged.
+    pub purge_shared: bool,
+    /// What a gap does.
+    pub on_gap: OnGap,
+    /// Tables worked on at a time.
+    pub parallel: usize,
+}
+
+/// When history is purged at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purge {
+    /// Behind the tail of the ledger.
+    AfterExtract,
+    /// Behind the newest batch marked applied.
+    AfterLoad,
+    /// Not by `delsert`.
+    Never,
+}
+
+/// What happens when history was purged before it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnGap {
+    /// The table stops until a person decides.
+    Fail,
+    /// The table gets a new snapshot.
+    Resync,
+}
+
+/// `[source]`.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Named instance, found through the SQL Browser; then `port` is not used.
+    pub instance: Option<String>,
+    /// Database.
+    pub database: String,
+    /// Login.
+    pub login: Login,
+    /// A second login for enabling and purging.
+    pub admin: Option<Login>,
+    /// Encryption.
+    pub encrypt: Encrypt,
+    /// Accept any certificate.
+    pub trust_server_certificate: bool,
+    /// File of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Ask for a readable secondary.
+    pub read_only_replica: bool,
+    /// Bound on connecting and logging in.
+    pub connect_timeout: Duration,
+    /// Bound on the server's silence within a statement.
+    pub statement_timeout: Duration,
+    /// How long the source keeps history, where it cannot be read from the source.
+    pub retention: Option<Duration>,
+    /// Tables to sync, as patterns.
+    pub include: Vec<String>,
+    /// Tables to leave out, as patterns.
+    pub exclude: Vec<String>,
+    /// Whether `check` may enable change data capture.
+    pub enable_cdc: bool,
+}
+
+/// A login.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+/// How the connection to the source is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encrypt {
+    /// All of it, or no connection.
+    Required,
+    /// The login only.
+    Login,
+    /// Nothing.
+    Off,
+}
+
+/// `[bucket]`.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// Name.
+    pub name: String,
+    /// Prefix of all keys, without slashes at its ends.
+    pub prefix: String,
+    /// Region.
+    pub region: Option<String>,
+    /// Compression of parts.
+    pub compression: Compression,
+    /// Size at which a part ends, in bytes after compression.
+    pub part_size: u64,
+    /// Endpoint of an S3-compatible server.
+    pub endpoint: Option<String>,
+    /// Bucket in the path, not in the host name.
+    pub path_style: bool,
+}
+
+/// Compression of parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Zstandard.
+    Zstd,
+    /// gzip.
+    Gzip,
+    /// Plain.
+    None,
+}
+
+/// `[target]`.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Engine.
+    pub engine: Engine,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// Login.
+    pub login: Login,
+    /// TLS.
+    pub tls: Tls,
+    /// File of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Bound on connecting and logging in.
+    pub connect_timeout: Duration,
+    /// Bound on waiting for a lock.
+    pub lock_timeout: Duration,
+}
+
+/// The target's engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// TLS with the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// None.
+    Disable,
+    /// Encrypted, certificate not verified.
+    Require,
+    /// Encrypted, certificate and host name verified.
+    VerifyFull,
+}
+
+/// Where target tables go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaMap {
+    /// The source's schema in lower case.
+    Lower,
+    /// All into one schema.
+    One(String),
+    /// By source schema; those not named in lower case.
+    Map(BTreeMap<String, String>),
+}
+
+/// What of the target a batch's form depends on; needs no variable of its login.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    /// Engine.
+    pub engine: Engine,
+    /// Schemas.
+    pub schemas: SchemaMap,
+}
+
+/// `[[table]]`: where a table differs.
+#[derive(Debug, Clone, Default)]
+pub struct TableOptions {
+    /// The table's name, as the source spells it.
+    pub name: String,
+    /// Columns that do not flow.
+    pub exclude_columns: Vec<String>,
+    /// Target types, by column.
+    pub columns: BTreeMap<String, String>,
+    /// Text appended to CREATE TABLE.
+    pub extra: Option<String>,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`Kind::Config`]: not readable, not TOML, an unknown key, a wrong type, a missing or wrong value.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::new(Kind::Config, format!("cannot read the configuration '{}'", path.display()))
+                .because(error)
+                .advice("Name the file with --config; con_defs.example.toml shows every key")
+        })?;
+        Self::parse(&text).map_err(|error| match error.kind() {
+            Kind::Config => Error::new(Kind::Config, format!("configuration '{}': {error}", path.display())),
+            _ => error,
+        })
+    }
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str) -> Result<Self> {
+        let raw: raw::File = toml::from_str(text).map_err(|error| {
+            // Not the error's own text: it quotes the line, which may hold a password.
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            let message = error.message().split('\n').collect::<Vec<_>>().join(", ");
+            Error::new(Kind::Config, format!("line {line}: {message}"))
+                .advice("con_defs.example.toml shows every key with its type")
+        })?;
+        resolve::config(raw)
+    }
+
+    /// `[source]`, resolved.
+    ///
+    /// # Errors
+    /// [`Kind::Config`]: a variable is not set, or a value is missing or wrong.
+    pub fn source(&self) -> Result<Source> {
+        resolve::source(&self.raw.source)
+    }
+
+    /// `[bucket]`, resolved.
+    ///
+    /// # Errors
+    /// As [`Config::source`].
+    pub fn bucket(&self) -> Result<Bucket> {
+        resolve::bucket(&self.raw.bucket)
+    }
+
+    /// `[target]`, resolved.
+    ///
+    /// # Errors
+    /// As [`Config::source`].
+    pub fn target(&self) -> Result<Target> {
+        resolve::target(&self.raw.target)
+    }
+
+    /// The part of `[target]` that names depend on.
+    ///
+    /// # Errors
+    /// As [`Config::source`].
+    pub fn naming(&self) -> Result<Naming> {
+        resolve::naming(&self.raw.target)
+    }
+
+    /// What `[[table]]` says of a table; the names are compared by `same`, as the source compares them.
+    pub fn options(&self, table: &TableName, same: impl Fn(&str, &str) -> bool) -> TableOptions {
+        let plain = format!("{}.{}", table.schema, table.name);
+        let found = self.tables.iter().find(|options| {
+            same(&options.name, &plain)
+                || options
+                    .name
+                    .parse::<TableName>()
+                    .is_ok_and(|name| same(&name.schema, &table.schema) && same(&name.name, &table.name))
+        });
+        found.cloned().unwrap_or_default()
+    }
+}

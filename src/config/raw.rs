@@ -1,0 +1,185 @@
+//! The file as written: every leaf optional and possibly holding `${NAME}`, unknown keys refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    #[serde(default)]
+    pub sync: Sync,
+    #[serde(default)]
+    pub source: Source,
+    #[serde(default)]
+    pub bucket: Bucket,
+    #[serde(default)]
+    pub target: Target,
+    #[serde(default)]
+    pub table: Vec<Table>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    pub name: Option<String>,
+    pub purge: Option<String>,
+    pub purge_shared: Option<Scalar<bool>>,
+    pub on_gap: Option<String>,
+    pub parallel: Option<Scalar<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    pub engine: Option<String>,
+    pub host: Option<String>,
+    pub port: Option<Scalar<u64>>,
+    pub instance: Option<String>,
+    pub database: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<Password>,
+    pub encrypt: Option<String>,
+    pub trust_server_certificate: Option<Scalar<bool>>,
+    pub ca_file: Option<String>,
+    pub read_only_replica: Option<Scalar<bool>>,
+    pub connect_timeout: Option<String>,
+    pub statement_timeout: Option<String>,
+    pub retention: Option<String>,
+    pub include: Option<Vec<String>>,
+    pub exclude: Option<Vec<String>>,
+    pub enable_cdc: Option<Scalar<bool>>,
+    pub admin: Option<Admin>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    pub user: Option<String>,
+    pub password: Option<Password>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bucket {
+    pub name: Option<String>,
+    pub prefix: Option<String>,
+    pub region: Option<String>,
+    pub compression: Option<String>,
+    pub part_size: Option<String>,
+    pub endpoint: Option<String>,
+    pub path_style: Option<Scalar<bool>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub engine: Option<String>,
+    pub host: Option<String>,
+    pub port: Option<Scalar<u64>>,
+    pub database: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<Password>,
+    pub tls: Option<String>,
+    pub ca_file: Option<String>,
+    pub connect_timeout: Option<String>,
+    pub lock_timeout: Option<String>,
+    pub schema: Option<String>,
+    pub schema_map: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    pub name: Option<String>,
+    pub exclude_columns: Option<Vec<String>>,
+    pub columns: Option<BTreeMap<String, String>>,
+    pub extra: Option<String>,
+}
+
+/// A password as written, most often `${NAME}`: cannot print itself.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Password(pub String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// A number or a boolean, or a text that the environment makes one.
+#[derive(Debug)]
+pub enum Scalar<T> {
+    Value(T),
+    Text(String),
+}
+
+/// What a [`Scalar`] can hold.
+pub trait Leaf: Sized {
+    const EXPECTED: &'static str;
+    fn from_bool(value: bool) -> Option<Self>;
+    fn from_integer(value: i64) -> Option<Self>;
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+impl Leaf for bool {
+    const EXPECTED: &'static str = "true or false";
+    fn from_bool(value: bool) -> Option<Self> {
+        Some(value)
+    }
+    fn from_integer(_: i64) -> Option<Self> {
+        None
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Leaf for u64 {
+    const EXPECTED: &'static str = "a whole number from 0";
+    fn from_bool(_: bool) -> Option<Self> {
+        None
+    }
+    fn from_integer(value: i64) -> Option<Self> {
+        value.try_into().ok()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl<'de, T: Leaf> Deserialize<'de> for Scalar<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<T: Leaf> Visitor<'_> for ScalarVisitor<T> {
+            type Value = Scalar<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}, or \"${{NAME}}\"", T::EXPECTED)
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
+                T::from_bool(value).map(Scalar::Value).ok_or_else(|| E::invalid_type(serde::de::Unexpected::Bool(value), &self))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
+                T::from_integer(value)
+                    .map(Scalar::Value)
+                    .ok_or_else(|| E::invalid_type(serde::de::Unexpected::Signed(value), &self))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                if value.contains("${") {
+                    return Ok(Scalar::Text(value.to_owned()));
+                }
+                Err(E::invalid_type(serde::de::Unexpected::Str(value), &self))
+            }
+        }
+
+        deserializer.deserialize_any(ScalarVisitor(std::marker::PhantomData))
+    }
+}

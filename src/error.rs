@@ -1,0 +1,176 @@
+//! The one error type: what failed, on which table, why, and what to do next.
+//!
+//! A [`Kind`] names a way to fail; [`crate::retry`] holds the one table that says, for each, whether a retry may help.
+//! Nobody else decides that.
+
+use std::fmt;
+
+/// The result of everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A way to fail. Each has its row in [`crate::retry::table`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The command line or the configuration is wrong.
+    Config,
+    /// A `--table` or an include pattern names nothing.
+    UnknownTable,
+    /// The source does not answer.
+    SourceUnreachable,
+    /// The source refuses the login or the database.
+    SourceLogin,
+    /// TLS with the source fails.
+    SourceTls,
+    /// The source's login lacks a right.
+    SourceRights,
+    /// The source says that trying again helps: deadlock, failover, throttling.
+    SourceBusy,
+    /// The source refuses a statement.
+    SourceRefused,
+    /// The source sends a value that cannot be carried.
+    Value,
+    /// A text equals the batch's NULL sentinel; the attempt starts again with another.
+    Sentinel,
+    /// Change data capture is off and must be enabled by hand.
+    CaptureOff,
+    /// The capture job never ran: the maximum position is NULL.
+    CaptureNeverRan,
+    /// The capture instance is gone or was never made.
+    NoInstance,
+    /// The table has no key that identifies a row.
+    NoKey,
+    /// The table's columns or key differ from those of its open generation.
+    Drift,
+    /// History was purged before it was read.
+    Gap,
+    /// The source was restored, or another database answers in its place.
+    Restored,
+    /// The position asked for lies above what the source has captured so far.
+    Ahead,
+    /// Minimum position zero: unknown instance or missing right.
+    ZeroMinimum,
+    /// No generation of the table is open.
+    NotOpen,
+    /// The ledger is empty but the target holds a watermark.
+    LedgerLost,
+    /// A batch between watermark and tail is missing, or does not continue the one before.
+    LedgerGap,
+    /// A batch above the watermark is marked applied: the target was restored or replaced.
+    TargetBehind,
+    /// Another sync writes this target table.
+    OtherSync,
+    /// The bucket does not answer, or says to slow down.
+    BucketUnreachable,
+    /// The bucket refuses: credentials, rights, name.
+    BucketRights,
+    /// The bucket does not honour `If-None-Match`.
+    BucketOverwrites,
+    /// An object of the ledger cannot be read as what it should be.
+    LedgerUnreadable,
+    /// A part differs from its manifest.
+    PartDamaged,
+    /// The target does not answer.
+    TargetUnreachable,
+    /// The target refuses the login or the database.
+    TargetLogin,
+    /// TLS with the target fails.
+    TargetTls,
+    /// The target's login lacks a right.
+    TargetRights,
+    /// The target says that trying again helps: lock time-out, deadlock, restart, disk full.
+    TargetBusy,
+    /// The target's tables are not those that `check` makes.
+    TargetShape,
+    /// The target refuses a statement or a value.
+    TargetRefused,
+    /// Two source tables fall on one target name.
+    NameClash,
+    /// A file of this machine cannot be read or written.
+    Local,
+    /// A task inside this process ended without a result.
+    Internal,
+}
+
+/// An error: kind, what failed and why, the way out, the table, and the cause beneath.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    advice: String,
+    table: Option<String>,
+    cause: Option<Cause>,
+}
+
+impl Error {
+    /// An error that says what failed and why.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), advice: String::new(), table: None, cause: None }))
+    }
+
+    /// The same with what to do next, a full sentence.
+    #[must_use]
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.0.advice = advice.into();
+        self
+    }
+
+    /// The same on a table, unless one is named already.
+    #[must_use]
+    pub fn on(mut self, table: impl fmt::Display) -> Self {
+        if self.0.table.is_none() {
+            self.0.table = Some(table.to_string());
+        }
+        self
+    }
+
+    /// The same with the error beneath.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The table, as the source writes it.
+    pub fn table(&self) -> Option<&str> {
+        self.0.table.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(table) = &self.0.table {
+            write!(f, "{table}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        let mut cause = self.0.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
+        let mut said = self.0.message.clone();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+                said = text;
+            }
+            cause = error.source();
+        }
+        if !self.0.advice.is_empty() {
+            write!(f, ". {}", self.0.advice)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {}
