@@ -1,0 +1,5 @@
+//! Everything that needs a server, in one binary: real processes on free ports, ended with the test.
+
+#![allow(dead_code, reason = "the test ground offers more than the tests of today use")]
+
+mod support;

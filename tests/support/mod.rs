@@ -1,0 +1,30 @@
+//! The test ground: real servers as processes of their own on free ports, and `delsert` run against them.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`server`] | a server process on a leash: it ends when its owner does, however that ends |
+//! | [`postgres`] | a temporary PostgreSQL, one for the whole test binary, with a database for each test |
+//! | [`source`] | the SQL Server stand-in, and a T-SQL client |
+//! | [`bucket`] | the S3 stand-in, and a look into its bucket |
+//! | [`task`] | `delsert` run as a process, and what it answered |
+//! | [`ground`] | the three ends together, and a configuration that names them |
+
+pub mod bucket;
+pub mod ground;
+pub mod postgres;
+pub mod server;
+pub mod source;
+pub mod task;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+
+/// The program of that name that the same build made, beside the running test or example.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("the path of the running program is unknown")?;
+    let folder = own.parent().and_then(|deps| deps.parent()).context("the running program has no build folder")?;
+    let path = folder.join(name);
+    ensure!(path.is_file(), "{} is missing; build it first: cargo build --workspace --bins", path.display());
+    Ok(path)
+}
