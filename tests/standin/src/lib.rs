@@ -18,4 +18,7 @@ pub mod s3;
 pub mod session;
 pub mod table;
 pub mod tds;
+mod type_name;
 pub mod value;
+
+pub use type_name::UnknownType;
