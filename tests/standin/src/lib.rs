@@ -6,7 +6,7 @@
 //! | [`session`] | what the protocol asks of the engine, and what the engine answers |
 //! | [`table`] | tables and row changes as catalogue and log hold them |
 //! | [`tds`] | a TDS 7.4 server: framing, TLS, login, tokens |
-//! | [`engine`] | T-SQL: parse, bind against an allow-list, run on SQLite |
+//! | [`engine`] | T-SQL: parse, bind against an allow-list, run on `SQLite` |
 //! | [`cdc`] | the log, the capture and cleanup jobs, CDC procedures, functions and views |
 //! | [`s3`] | an S3 server over a small in-memory store, atomic under conditional writes |
 //!

@@ -48,6 +48,10 @@ pub enum Flow {
 pub trait Sink {
     /// A result set begins.
     fn columns(&mut self, columns: &[Column]) -> Flow;
+    /// Whether to go on, asked now and then by a statement that works long and says nothing, such as WAITFOR.
+    fn poll(&mut self) -> Flow {
+        Flow::Continue
+    }
     /// A row of the result set that began last. Rows are streamed: the engine collects none.
     fn row(&mut self, row: &[Value]) -> Flow;
     /// A statement ended: rows returned or affected (`None` where SQL Server sends no count, as under NOCOUNT).

@@ -1,0 +1,222 @@
+//! Values on the wire, from the client to the server.
+
+use bytes::Buf;
+
+use super::metadata::{Malformed, Sent, take, take_type_info, wire};
+use super::types_encode::{DAYS_TO_1900, swap_guid, time_size};
+use crate::value::{SqlType, Value};
+
+const NULL_PLP: u64 = u64::MAX;
+
+/// Reads a type and the value that follows it.
+///
+/// # Errors
+/// Bytes that are no value of that type.
+pub fn take_typed(input: &mut &[u8]) -> Result<(SqlType, Value), Malformed> {
+    let sent = take_type_info(input)?;
+    let value = take_value(input, &sent)?;
+    Ok((sent.sql_type, value))
+}
+
+fn take_value(input: &mut &[u8], sent: &Sent) -> Result<Value, Malformed> {
+    let partial = matches!(sent.sql_type, SqlType::VarChar(None) | SqlType::NVarChar(None) | SqlType::VarBinary(None));
+    match sent.wire {
+        wire::NULL => Ok(Value::Null),
+        wire::XML | wire::UDT => partial_value(input, sent),
+        _ if partial => partial_value(input, sent),
+        wire::BIGVARBIN | wire::BIGVARCHR | wire::BIGBINARY | wire::BIGCHAR | wire::NVARCHAR | wire::NCHAR => {
+            let length = take(input, 2)?.get_u16_le();
+            if length == u16::MAX {
+                return Ok(Value::Null);
+            }
+            Ok(content(sent, take(input, length.into())?))
+        }
+        wire::TEXT | wire::NTEXT | wire::IMAGE => {
+            let length = take(input, 4)?.get_i32_le();
+            match usize::try_from(length) {
+                Err(_) => Ok(Value::Null),
+                Ok(length) => Ok(content(sent, take(input, length)?)),
+            }
+        }
+        wire::VARIANT => {
+            let length = take(input, 4)?.get_u32_le() as usize;
+            variant(take(input, length)?)
+        }
+        _ => {
+            let length = match fixed_length(sent.wire) {
+                Some(length) => length,
+                None => take(input, 1)?[0].into(),
+            };
+            scalar(sent.sql_type, take(input, length)?)
+        }
+    }
+}
+
+fn fixed_length(kind: u8) -> Option<usize> {
+    Some(match kind {
+        wire::BIT | wire::INT1 => 1,
+        wire::INT2 => 2,
+        wire::INT4 | wire::FLT4 | wire::MONEY4 | wire::DATETIM4 => 4,
+        wire::INT8 | wire::FLT8 | wire::MONEY | wire::DATETIME => 8,
+        _ => return None,
+    })
+}
+
+fn partial_value(input: &mut &[u8], sent: &Sent) -> Result<Value, Malformed> {
+    if take(input, 8)?.get_u64_le() == NULL_PLP {
+        return Ok(Value::Null);
+    }
+    let mut bytes = Vec::new();
+    loop {
+        let length = take(input, 4)?.get_u32_le() as usize;
+        if length == 0 {
+            return Ok(content(sent, &bytes));
+        }
+        bytes.extend_from_slice(take(input, length)?);
+    }
+}
+
+fn content(sent: &Sent, bytes: &[u8]) -> Value {
+    match sent.sql_type {
+        SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text => Value::Text(sent.collation.decode(bytes)),
+        SqlType::NChar(_) | SqlType::NVarChar(_) | SqlType::NText => Value::Text(utf16(bytes)),
+        // XML says itself how it is encoded; clients send UTF-16, with or without a mark, or UTF-8.
+        SqlType::Xml if bytes.starts_with(&[0xFF, 0xFE]) => Value::Text(utf16(&bytes[2..])),
+        SqlType::Xml if bytes.get(1) == Some(&0) => Value::Text(utf16(bytes)),
+        SqlType::Xml => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        _ => Value::Bytes(bytes.to_vec()),
+    }
+}
+
+fn utf16(bytes: &[u8]) -> String {
+    encoding_rs::UTF_16LE.decode_without_bom_handling(bytes).0.into_owned()
+}
+
+fn scalar(sql_type: SqlType, mut bytes: &[u8]) -> Result<Value, Malformed> {
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let length = bytes.len();
+    let expect = |wanted: usize| if length == wanted { Ok(()) } else { Err("impossible length of a value") };
+    Ok(match sql_type {
+        SqlType::Bit => Value::Bit(bytes[0] != 0),
+        SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt => Value::Int(match length {
+            1 => bytes.get_u8().into(),
+            2 => bytes.get_i16_le().into(),
+            4 => bytes.get_i32_le().into(),
+            8 => bytes.get_i64_le(),
+            _ => return Err("impossible length of an integer"),
+        }),
+        SqlType::Real | SqlType::Float => match length {
+            4 => Value::Real(bytes.get_f32_le()),
+            8 => Value::Float(bytes.get_f64_le()),
+            _ => return Err("impossible length of a float"),
+        },
+        SqlType::SmallMoney | SqlType::Money => match length {
+            4 => Value::Money(bytes.get_i32_le().into()),
+            8 => {
+                let high = i64::from(bytes.get_i32_le());
+                Value::Money(high << 32 | i64::from(bytes.get_u32_le()))
+            }
+            _ => return Err("impossible length of money"),
+        },
+        SqlType::Decimal { scale, .. } | SqlType::Numeric { scale, .. } => decimal(bytes, scale)?,
+        SqlType::Date => {
+            expect(3)?;
+            Value::Date(days(bytes))
+        }
+        SqlType::Time(scale) => {
+            expect(time_size(scale))?;
+            Value::Time(ticks(bytes, scale)?)
+        }
+        SqlType::SmallDateTime | SqlType::DateTime => match length {
+            4 => Value::DateTime(
+                i32::from(bytes.get_u16_le()) + DAYS_TO_1900,
+                i64::from(bytes.get_u16_le()) * 600_000_000,
+            ),
+            8 => {
+                let day = bytes.get_i32_le().checked_add(DAYS_TO_1900).ok_or("date out of range")?;
+                // Three hundredths of a second, as ticks, the way the server rounds them: 3, 7, 0 milliseconds.
+                let steps = i64::from(bytes.get_u32_le());
+                Value::DateTime(day, (steps * 100_000 + 1) / 3)
+            }
+            _ => return Err("impossible length of a date"),
+        },
+        SqlType::DateTime2(scale) => {
+            let size = time_size(scale);
+            expect(size + 3)?;
+            Value::DateTime(days(&bytes[size..]), ticks(&bytes[..size], scale)?)
+        }
+        SqlType::DateTimeOffset(scale) => {
+            let size = time_size(scale);
+            expect(size + 5)?;
+            let offset = (&bytes[size + 3..]).get_i16_le();
+            Value::DateTimeOffset(days(&bytes[size..size + 3]), ticks(&bytes[..size], scale)?, offset)
+        }
+        SqlType::UniqueIdentifier => {
+            Value::Guid(swap_guid(bytes.try_into().map_err(|_| "impossible length of a GUID")?))
+        }
+        _ => return Err("not a scalar type"),
+    })
+}
+
+fn decimal(bytes: &[u8], scale: u8) -> Result<Value, Malformed> {
+    let (sign, magnitude) = bytes.split_first().ok_or("empty decimal")?;
+    if magnitude.len() > 16 {
+        return Err("decimal too long");
+    }
+    let mut padded = [0u8; 16];
+    padded[..magnitude.len()].copy_from_slice(magnitude);
+    let unscaled = i128::try_from(u128::from_le_bytes(padded)).map_err(|_| "decimal out of range")?;
+    Ok(Value::Decimal(if *sign == 0 { -unscaled } else { unscaled }, scale))
+}
+
+fn days(bytes: &[u8]) -> i32 {
+    i32::from(bytes[0]) | i32::from(bytes[1]) << 8 | i32::from(bytes[2]) << 16
+}
+
+fn ticks(bytes: &[u8], scale: u8) -> Result<i64, Malformed> {
+    let mut padded = [0u8; 8];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    let ticks = i64::from_le_bytes(padded) * 10i64.pow(7 - u32::from(scale));
+    if ticks < 864_000_000_000 { Ok(ticks) } else { Err("time of day out of range") }
+}
+
+fn variant(bytes: &[u8]) -> Result<Value, Malformed> {
+    let mut input = bytes;
+    if input.is_empty() {
+        return Ok(Value::Null);
+    }
+    let head = take(&mut input, 2)?;
+    let (kind, properties) = (head[0], take(&mut input, head[1].into())?);
+    // A variant's properties are the facets of a TYPE_INFO in another order; rebuild one and read on.
+    let (sql_type, value) = match (kind, properties) {
+        (wire::BIGVARCHR | wire::BIGCHAR | wire::NVARCHAR | wire::NCHAR, [collation @ .., low, high])
+            if collation.len() == 5 =>
+        {
+            let mut info = vec![kind, *low, *high];
+            info.extend_from_slice(collation);
+            let sent = take_type_info(&mut info.as_slice())?;
+            (sent.sql_type, content(&sent, input))
+        }
+        (wire::BIGVARBIN | wire::BIGBINARY, [low, high]) => {
+            let sent = take_type_info(&mut &[kind, *low, *high][..])?;
+            (sent.sql_type, content(&sent, input))
+        }
+        (wire::DECIMALN | wire::NUMERICN, [precision, scale]) => {
+            let sent = take_type_info(&mut &[kind, 17, *precision, *scale][..])?;
+            (sent.sql_type, scalar(sent.sql_type, input)?)
+        }
+        (wire::TIMEN | wire::DATETIME2N | wire::DATETIMEOFFSETN, [scale]) => {
+            let sent = take_type_info(&mut &[kind, *scale][..])?;
+            (sent.sql_type, scalar(sent.sql_type, input)?)
+        }
+        (wire::GUID, []) => (SqlType::UniqueIdentifier, scalar(SqlType::UniqueIdentifier, input)?),
+        (_, []) => {
+            let sent = take_type_info(&mut &[kind][..])?;
+            (sent.sql_type, scalar(sent.sql_type, input)?)
+        }
+        _ => return Err("malformed sql_variant"),
+    };
+    Ok(Value::Variant(Box::new((sql_type, value))))
+}
