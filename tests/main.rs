@@ -2,4 +2,5 @@
 
 #![allow(dead_code, reason = "the test ground offers more than the tests of today use")]
 
+mod comparator;
 mod support;
