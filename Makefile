@@ -1,0 +1,37 @@
+# The daily commands. Each one stands alone: it installs what is missing (apt), builds, and runs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install build demo test lint fmt memory
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install:
+	@scripts/install.sh
+
+build: install
+	cargo build --workspace --bins
+
+demo: build ## Watch delsert do its whole job on a small shop; KEEP=1 leaves all running to play with
+	KEEP=$(KEEP) cargo run --quiet --example demo
+
+test: build ## Run all tests: Rust, and independent SQL Server clients against the stand-in
+	cargo test --workspace
+	$(if $(wildcard tests/clients/run.sh),tests/clients/run.sh)
+
+lint: install ## Check format, lints and documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'lint: cargo-deny is not installed: licences and advisories not checked'; fi
+
+fmt: ## Format the code
+	cargo fmt --all
+
+memory: install ## Measure the peak memory of check, extract and load of 1,000,000 rows (release build)
+	cargo build --workspace --bins --release
+	cargo bench --bench memory
