@@ -1,0 +1,172 @@
+//! The connection: address, TLS, and the settings that every session of ours has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use secrecy::ExposeSecret;
+use tokio_postgres::Client;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::Postgres;
+use super::failure::Server;
+use crate::config::{self, Tls};
+use crate::error::{Error, Kind, Result};
+
+/// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(600);
+
+/// The oldest server whose catalogue has what is asked of it.
+const OLDEST: i32 = 120_000;
+
+impl Postgres {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// [`Kind::TargetUnreachable`], [`Kind::TargetTls`] or [`Kind::TargetLogin`], naming address and login.
+    pub async fn connect(target: &config::Target) -> Result<Self> {
+        let socket = target.host.starts_with('/');
+        let address = format!("{}:{}/{}", target.host, target.port, target.database);
+        let server = Server::new(address, target.login.user.clone());
+        let mut options = tokio_postgres::Config::new();
+        if socket {
+            options.host_path(&target.host);
+        } else {
+            options.host(&target.host);
+        }
+        // A Unix socket leaves the machine nowhere, and servers refuse TLS on it.
+        let plain = socket || target.tls == Tls::Disable;
+        options
+            .port(target.port)
+            .dbname(&target.database)
+            .user(&target.login.user)
+            .password(target.login.password.expose_secret())
+            .application_name("delsert")
+            .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
+            .connect_timeout(target.connect_timeout)
+            .keepalives(true)
+            .keepalives_idle(Duration::from_secs(60))
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(6);
+        let tls = MakeRustlsConnect::new(tls(target, &server)?);
+        let login = tokio::time::timeout(target.connect_timeout, options.connect(tls)).await;
+        let (client, mut connection) = login
+            .map_err(|_| server.error(Kind::TargetUnreachable, "did not answer within target.connect_timeout"))?
+            .map_err(|error| server.failed(&format!("log in as '{}'", target.login.user), &error))?;
+        let listener = server.clone();
+        let connection = tokio::spawn(async move {
+            // By reference: the reason must be kept before the connection goes and wakes those who wait.
+            if let Err(error) = (&mut connection).await {
+                listener.closed_by(&error);
+            }
+        });
+        let session = Self { client, server, connection };
+        let set_up = tokio::time::timeout(target.connect_timeout, set_up(&session, target.lock_timeout)).await;
+        set_up.map_err(|_| session.server.error(Kind::TargetUnreachable, "fell silent after the login"))??;
+        Ok(session)
+    }
+}
+
+/// Settings that the meaning of our text, and the bounds of our waiting, depend on.
+async fn set_up(session: &Postgres, lock_timeout: Duration) -> Result<()> {
+    let Postgres { client, server, .. } = session;
+    let settings = format!(
+        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; \
+         SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = 1; \
+         SET statement_timeout = 0; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+         SET row_security = off",
+        // Zero would mean for ever.
+        lock_timeout.as_millis().clamp(1, i32::MAX as u128),
+        IDLE_IN_TRANSACTION.as_millis()
+    );
+    client.batch_execute(&settings).await.map_err(|error| server.failed("set up the session", &error))?;
+    let version = version(client).await.map_err(|error| server.failed("read the server's version", &error))?;
+    if version < OLDEST {
+        return Err(server.error(Kind::TargetRefused, "is too old").advice("PostgreSQL 12 or newer is needed"));
+    }
+    if version >= 140_000 {
+        // Ends a statement whose worker died. Some platforms cannot: then it runs to its end and rolls back.
+        let _ = client.batch_execute("SET client_connection_check_interval = '10s'").await;
+    }
+    Ok(())
+}
+
+async fn version(client: &Client) -> Result<i32, tokio_postgres::Error> {
+    client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)
+}
+
+fn tls(target: &config::Target, server: &Server) -> Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| server.error(Kind::TargetTls, "cannot be reached by TLS").because(error))?;
+    if target.tls == Tls::Require {
+        let verifier = Arc::new(AnyCertificate(provider));
+        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+    }
+    let mut roots = RootCertStore::empty();
+    if target.tls == Tls::VerifyFull {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = &target.ca_file {
+            let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
+                Error::new(Kind::Config, format!("target.ca_file '{}' cannot be used", path.display()))
+                    .because(error)
+                    .advice("Name a file of certificates in PEM form")
+            };
+            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.into()))?;
+            let mut count = 0;
+            for certificate in certificates {
+                roots.add(certificate.map_err(|error| wrong(error.into()))?).map_err(|error| wrong(error.into()))?;
+                count += 1;
+            }
+            if count == 0 {
+                return Err(wrong("it holds no certificate".into()));
+            }
+        }
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// `tls = "require"`: encrypted, whoever answers. The signatures are verified all the same.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

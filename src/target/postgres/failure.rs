@@ -1,0 +1,217 @@
+//! What PostgreSQL says when it fails, as one of our kinds: the only place where that is decided.
+//!
+//! DETAIL and CONTEXT quote rows, and some messages quote a value: none of that is passed on. Hence a server's error is
+//! never chained as a cause; what may be said of it is put into the message.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_postgres::error::DbError;
+
+use crate::error::{Error, Kind};
+
+/// The server at the other end, as messages name it, and what it said when it closed the connection.
+#[derive(Debug, Clone)]
+pub struct Server {
+    address: String,
+    login: String,
+    last_words: Arc<Mutex<Option<(Kind, String)>>>,
+}
+
+impl Server {
+    /// A server by `host:port/database` and login.
+    pub fn new(address: String, login: String) -> Self {
+        Self { address, login, last_words: Arc::default() }
+    }
+
+    /// An error of a kind, naming the server.
+    pub fn error(&self, kind: Kind, what: &str) -> Error {
+        Error::new(kind, format!("PostgreSQL {} {what}", self.address)).advice(self.advice(kind))
+    }
+
+    /// Keeps why the connection ended, since those who wait for answers learn only that it did.
+    pub fn closed_by(&self, error: &tokio_postgres::Error) {
+        let (kind, said) = describe(error);
+        *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, said));
+    }
+
+    /// What a failure is; `doing` completes "cannot …".
+    pub fn failed(&self, doing: &str, error: &tokio_postgres::Error) -> Error {
+        let (mut kind, mut said) = describe(error);
+        if error.is_closed()
+            && let Some(last) = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        {
+            (kind, said) = last;
+        }
+        Error::new(kind, format!("PostgreSQL {}: cannot {doing}: {said}", self.address)).advice(self.advice(kind))
+    }
+
+    fn advice(&self, kind: Kind) -> String {
+        match kind {
+            Kind::TargetUnreachable => {
+                "Check target.host and target.port, that the server runs and that the network lets us through; then run the task again".to_owned()
+            }
+            Kind::TargetLogin => format!(
+                "Check target.user ('{}'), target.password, target.database and target.tls against the server's pg_hba.conf",
+                self.login
+            ),
+            Kind::TargetTls => "Check target.tls and target.ca_file: verify-full needs a certificate that names target.host, of an authority that this machine or ca_file knows".to_owned(),
+            Kind::TargetRights => format!(
+                "Grant '{}' what the message names; it must own the target tables or have all rights on them, and row-level security must not apply to it",
+                self.login
+            ),
+            Kind::TargetBusy => "Run the task again; if it stays so, look in pg_locks and pg_stat_activity for who holds it up, and at the server's disk and memory".to_owned(),
+            Kind::TargetShape => "Run 'delsert check', which makes what is missing and names what differs".to_owned(),
+            Kind::TargetRefused => "Nothing was applied. The server's log holds the full message; target types are set by 'columns' in the table's [[table]] entry".to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// The kind of a failure, and what may be said of it.
+fn describe(error: &tokio_postgres::Error) -> (Kind, String) {
+    if let Some(refusal) = error.as_db_error() {
+        return (kind_of(refusal.code().code()), said_by(refusal));
+    }
+    let text = error.to_string();
+    let mut causes = Vec::new();
+    let mut at = std::error::Error::source(error);
+    while let Some(cause) = at {
+        causes.push(cause.to_string());
+        at = cause.source();
+    }
+    // The driver tells its own failures apart by their text alone.
+    let kind = match text.split(' ').collect::<Vec<_>>()[..] {
+        ["error", "performing", "TLS", ..] if is_about_tls(error) => Kind::TargetTls,
+        ["authentication", ..] => Kind::TargetLogin,
+        ["invalid", "configuration"] => Kind::Config,
+        ["error", "serializing" | "deserializing" | "encoding" | "parsing", ..]
+        | ["unexpected" | "invalid" | "expected" | "query", ..] => Kind::Internal,
+        _ => Kind::TargetUnreachable,
+    };
+    causes.insert(0, text);
+    causes.dedup();
+    (kind, causes.join(": "))
+}
+
+/// Whether a failed handshake is one of TLS, and not of the connection beneath.
+fn is_about_tls(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_none_or(|io| io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()))
+}
+
+/// The kind of an SQLSTATE.
+pub fn kind_of(code: &str) -> Kind {
+    match code {
+        "25006" | "25P03" => return Kind::TargetUnreachable,
+        "3D000" => return Kind::TargetLogin,
+        "42501" => return Kind::TargetRights,
+        "55P03" | "55006" | "57014" => return Kind::TargetBusy,
+        "3F000" | "42P01" | "42P07" | "42P10" | "42701" | "42703" | "42710" | "42804" | "42809" => {
+            return Kind::TargetShape;
+        }
+        _ => {}
+    }
+    match code.get(..2) {
+        Some("08" | "57") => Kind::TargetUnreachable,
+        Some("28") => Kind::TargetLogin,
+        Some("40" | "53" | "58") => Kind::TargetBusy,
+        _ => Kind::TargetRefused,
+    }
+}
+
+/// What the server said, without values: its message, the objects it names, its code.
+fn said_by(refusal: &DbError) -> String {
+    let code = refusal.code().code();
+    let mut said = match code.get(..2) {
+        Some("22") => without_values(refusal.message()),
+        // Raised by somebody's trigger or function: may hold anything.
+        Some("P0") => "a trigger or function raised an error".to_owned(),
+        _ => refusal.message().to_owned(),
+    };
+    for (what, name) in [("column", refusal.column()), ("constraint", refusal.constraint())] {
+        if let Some(name) = name.filter(|name| !said.contains(*name)) {
+            said.push_str(&format!(", {what} \"{name}\""));
+        }
+    }
+    format!("{said} (SQLSTATE {code})")
+}
+
+/// A message about data, with what it quotes left out: text in double quotes, and bytes.
+fn without_values(message: &str) -> String {
+    let message = message.split(": 0x").next().unwrap_or_default();
+    let (Some(open), Some(close)) = (message.find('"'), message.rfind('"')) else { return message.to_owned() };
+    // From the first quote to the last: a value may hold quotes itself.
+    let close = close.max(open + 1).min(message.len());
+    format!("{}\"…\"{}", &message[..open], message.get(close + 1..).unwrap_or_default())
+}
+
+/// The line of a part, and the column if it is one of `columns`, at which COPY failed.
+pub fn copy_place(error: &tokio_postgres::Error, staging: &str, columns: &[&str]) -> Option<String> {
+    let context = error.as_db_error()?.where_()?;
+    place_in(context, staging, columns)
+}
+
+fn place_in(context: &str, staging: &str, columns: &[&str]) -> Option<String> {
+    let rest = context.strip_prefix("COPY ")?.strip_prefix(staging)?.strip_prefix(", line ")?;
+    let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
+    let (line, rest) = rest.split_at(digits);
+    let at_column = |column: &&&str| {
+        let after = rest.strip_prefix(", column ").and_then(|rest| rest.strip_prefix(**column));
+        after.is_some_and(|after| after.is_empty() || after.starts_with(':'))
+    };
+    Some(match columns.iter().filter(at_column).max_by_key(|column| column.len()) {
+        Some(column) => format!("line {line}, column '{column}'"),
+        None => format!("line {line}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::{Disposition, table};
+
+    #[test]
+    fn every_sqlstate_has_its_kind() {
+        for (codes, kind) in [
+            (&["28P01", "28000", "3D000"][..], Kind::TargetLogin),
+            (&["42501"], Kind::TargetRights),
+            (&["55P03", "40001", "40P01", "53300", "53100", "57014"], Kind::TargetBusy),
+            (&["57P01", "57P02", "57P03", "08006", "25P03"], Kind::TargetUnreachable),
+            (&["22001", "23505", "23502", "P0001", "54000", "42601", "42704", "XX000", ""], Kind::TargetRefused),
+            (&["42P01", "42703", "42804", "3F000"], Kind::TargetShape),
+        ] {
+            for code in codes {
+                assert_eq!(kind_of(code), kind, "{code}");
+            }
+        }
+        assert_eq!(table(kind_of("57P01")), Disposition::Retry);
+        assert_eq!(table(kind_of("23505")), Disposition::Person);
+    }
+
+    #[test]
+    fn values_are_left_out() {
+        for (message, expected) in [
+            ("invalid input syntax for type integer: \"4111-1111\"", "invalid input syntax for type integer: \"…\""),
+            ("value \"a\"b\" is out of range for type integer", "value \"…\" is out of range for type integer"),
+            ("invalid byte sequence for encoding \"UTF8\": 0xe9 0x20", "invalid byte sequence for encoding \"…\""),
+            ("value too long for type character varying(5)", "value too long for type character varying(5)"),
+            ("lone \"", "lone \"…\""),
+        ] {
+            assert_eq!(without_values(message), expected);
+        }
+    }
+
+    #[test]
+    fn the_place_in_a_copy_is_told_without_its_value() {
+        let columns = ["qty", "qty: x", "note"];
+        for (context, expected) in [
+            ("COPY stage_a, line 12, column qty: \"secret\"", Some("line 12, column 'qty'")),
+            ("COPY stage_a, line 7, column qty: x: \"s\"", Some("line 7, column 'qty: x'")),
+            ("COPY stage_a, line 3: \"u,secret\"", Some("line 3")),
+            ("COPY stage_a, line 3, column secret", Some("line 3")),
+            ("SQL statement", None),
+        ] {
+            assert_eq!(place_in(context, "stage_a", &columns).as_deref(), expected, "{context}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The one transaction of a load.
+//!
+//! The table's own lock first, then the watermark: READ COMMITTED, so that what is read after the wait is what the one
+//! before committed. Idling between statements is bounded by the session's settings; during a COPY the server cannot
+//! bound it, and only the end of the connection frees the table.
+
+use tokio_postgres::{Client, IsolationLevel, Transaction};
+
+use super::copy::Copier;
+use super::failure::{self, Server};
+use super::{objects, prepare, read_watermark, shape};
+use crate::bucket::Bucket;
+use crate::error::{Error, Kind, Result};
+use crate::manifest::Manifest;
+use crate::target::delsert::{self, Objects, SCHEMA};
+use crate::target::{Applied, Load, TargetTable, Watermark};
+
+/// From so many rows on, staging's statistics are worth gathering.
+const ANALYZE_FROM: u64 = 10_000;
+
+/// A load in progress. Dropped, it rolls back; the connection can then be used again.
+pub struct PostgresLoad<'a> {
+    transaction: Transaction<'a>,
+    server: &'a Server,
+    table: &'a TargetTable,
+    objects: Objects,
+    watermark: Watermark,
+    /// A batch was begun and did not get through: there is nothing to commit.
+    broken: bool,
+}
+
+impl<'a> PostgresLoad<'a> {
+    /// As [`Target::begin`](crate::target::Target::begin).
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn begin(client: &'a mut Client, server: &'a Server, table: &'a TargetTable) -> Result<Self> {
+        let objects = objects(table);
+        let begun = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).read_only(false).start();
+        let transaction = begun.await.map_err(|error| server.failed("begin a transaction", &error))?;
+        transaction.batch_execute(&prepare::lock_statement(&objects)).await.map_err(|error| {
+            let failed = server.failed(&format!("lock {}", objects.mark), &error);
+            match error.code().map_or("", |code| code.code()) {
+                "55P03" => failed.advice(format!(
+                    "Another load or check of this table holds it, or a session that someone left open: wait for it, or look in pg_locks for {}",
+                    objects.mark
+                )),
+                "42P01" | "3F000" => no_watermark(&objects),
+                _ => failed,
+            }
+        })?;
+        let watermark = read_watermark(&transaction, server, table).await?.ok_or_else(|| no_watermark(&objects))?;
+        Ok(Self { transaction, server, table, objects, watermark, broken: false })
+    }
+
+    /// Refuses what cannot be this table's next batch, before anything is touched.
+    fn check(&self, manifest: &Manifest) -> Result<()> {
+        if manifest.table.columns.len() != self.table.columns.len() {
+            let (theirs, ours) = (manifest.table.columns.len(), self.table.columns.len());
+            return Err(Error::new(
+                Kind::Internal,
+                format!("a batch of {theirs} columns for a table placed with {ours}"),
+            ));
+        }
+        let (batch, mark) =
+            ((manifest.generation, manifest.sequence), (self.watermark.generation, self.watermark.sequence));
+        if batch <= mark {
+            let message = format!("batch {}/{} is applied: the watermark is {}/{}", batch.0, batch.1, mark.0, mark.1);
+            return Err(Error::new(Kind::Internal, message));
+        }
+        Ok(())
+    }
+
+    /// Empties staging, or makes it anew where an older check made it for other columns.
+    async fn empty_staging(&self) -> Result<()> {
+        let looked_up = shape::find(&self.transaction, SCHEMA, &self.objects.staging_name).await;
+        let staging = looked_up.map_err(|error| self.failed("look up staging", &error))?;
+        let types = shape::wanted(&self.transaction, self.server, self.table).await?;
+        match staging {
+            Some(staging) if shape::staging_fits(&staging, self.table, &types) => self.truncate_staging().await,
+            present => {
+                if present.is_some() {
+                    self.run("make staging anew", &format!("DROP TABLE {}", self.objects.staging)).await?;
+                }
+                self.run("make staging", &prepare::create_staging(self.table, &self.objects)).await
+            }
+        }
+    }
+
+    async fn truncate_staging(&self) -> Result<()> {
+        self.run("empty staging", &format!("TRUNCATE {}", self.objects.staging)).await
+    }
+
+    async fn run(&self, doing: &str, statement: &str) -> Result<()> {
+        self.transaction.batch_execute(statement).await.map_err(|error| self.failed(doing, &error))
+    }
+
+    fn failed(&self, doing: &str, error: &tokio_postgres::Error) -> Error {
+        self.server.failed(doing, error)
+    }
+
+    /// Compares what staging holds with what the manifest says.
+    async fn count(&self, manifest: &Manifest) -> Result<()> {
+        let counted = self.transaction.query(&delsert::count_operations(&self.objects), &[]).await;
+        let rows = counted.map_err(|error| self.failed("count what was copied", &error))?;
+        let (mut upserts, mut deletes, mut others) = (0, 0, 0);
+        for row in &rows {
+            let read =
+                row.try_get::<_, Option<&str>>(0).and_then(|operation| Ok((operation, row.try_get::<_, i64>(1)?)));
+            let (operation, count) = read.map_err(|error| self.failed("count what was copied", &error))?;
+            match operation {
+                Some("u") => upserts = count.unsigned_abs(),
+                Some("d") => deletes = count.unsigned_abs(),
+                _ => others += count.unsigned_abs(),
+            }
+        }
+        if (upserts, deletes, others) == (manifest.upserts, manifest.deletes, 0) {
+            return Ok(());
+        }
+        let message = format!(
+            "the parts of batch {}/{} hold {upserts} upserts, {deletes} deletes and {others} other rows; the manifest says {} and {}",
+            manifest.generation, manifest.sequence, manifest.upserts, manifest.deletes
+        );
+        Err(Error::new(Kind::PartDamaged, message).advice("Nothing was applied. Run 'delsert resync' for the table"))
+    }
+
+    async fn execute(&self, doing: &str, statement: &str) -> Result<u64> {
+        self.transaction.execute(statement, &[]).await.map_err(|error| self.failed(doing, &error))
+    }
+
+    async fn move_watermark(&mut self, manifest: &Manifest) -> Result<()> {
+        let number = |value: u64| {
+            i64::try_from(value)
+                .map_err(|_| Error::new(Kind::Internal, format!("{value} is no generation or sequence")))
+        };
+        let statement = delsert::move_watermark(&self.objects, "clock_timestamp()");
+        let position = manifest.window.to.to_string();
+        let moved = self
+            .transaction
+            .execute(
+                &statement,
+                &[
+                    &number(manifest.generation)?,
+                    &number(manifest.sequence)?,
+                    &position,
+                    &manifest.attempt,
+                    &self.table.sync,
+                    &number(self.watermark.generation)?,
+                    &number(self.watermark.sequence)?,
+                ],
+            )
+            .await
+            .map_err(|error| self.failed("move the watermark", &error))?;
+        if moved != 1 {
+            let message = format!("the watermark in {} changed under the lock: {moved} rows moved", self.objects.mark);
+            return Err(Error::new(Kind::Internal, message)
+                .advice("Nothing was applied. Nothing but delsert may write that table; run the task again"));
+        }
+        Ok(())
+    }
+
+    async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
+        self.check(manifest)?;
+        self.empty_staging().await?;
+        let copier = Copier::new(&self.transaction, self.server, self.table, &self.objects, &manifest.encoding);
+        for part in &manifest.parts {
+            copier.copy(part, bucket).await?;
+        }
+        self.count(manifest).await?;
+        if manifest.upserts + manifest.deletes >= ANALYZE_FROM {
+            self.run("analyse staging", &format!("ANALYZE {}", self.objects.staging)).await?;
+        }
+        let delete = delsert::delete(self.table, &self.objects, manifest.kind);
+        let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
+        let insert = delsert::insert(self.table, &self.objects);
+        let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
+        if inserted != manifest.upserts {
+            let (production, upserts) = (&self.objects.production, manifest.upserts);
+            let message = format!("{production} took {inserted} of {upserts} rows");
+            return Err(Error::new(Kind::TargetRefused, message)
+                .advice("Nothing was applied. A trigger or rule on that table drops rows: remove it"));
+        }
+        self.move_watermark(manifest).await?;
+        self.truncate_staging().await?;
+        Ok(Applied { inserted, deleted })
+    }
+}
+
+fn no_watermark(objects: &Objects) -> Error {
+    Error::new(Kind::TargetShape, format!("there is no watermark table {}", objects.mark))
+        .advice("Run 'delsert check', which makes it")
+}
+
+impl Load for PostgresLoad<'_> {
+    fn watermark(&self) -> &Watermark {
+        &self.watermark
+    }
+
+    async fn apply(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
+        if self.broken {
+            return Err(Error::new(Kind::Internal, "a batch was applied in a transaction that had failed")
+                .on(&self.table.source_name));
+        }
+        self.broken = true;
+        let applied = self.apply_within(manifest, bucket).await.map_err(|error| error.on(&self.table.source_name))?;
+        self.broken = false;
+        Ok(applied)
+    }
+
+    async fn commit(self) -> Result<()> {
+        if self.broken {
+            // The server would answer COMMIT in a failed transaction with a rollback, and no error.
+            return Err(Error::new(Kind::Internal, "a commit was asked for after a failure; nothing was applied")
+                .on(&self.table.source_name));
+        }
+        let Self { transaction, server, table, .. } = self;
+        transaction.commit().await.map_err(|error| {
+            let certain = error.code().is_some_and(|code| failure::kind_of(code.code()) != Kind::TargetUnreachable);
+            let failed = server.failed("commit", &error).on(&table.source_name);
+            if certain {
+                return failed;
+            }
+            Error::new(
+                Kind::TargetUnreachable,
+                "the connection to the target broke during COMMIT, which may or may not have happened",
+            )
+            .on(&table.source_name)
+            .because(failed)
+            .advice("Run the task again: the next load finds out by the watermark")
+        })
+    }
+
+    async fn rollback(self) -> Result<()> {
+        let Self { transaction, server, table, .. } = self;
+        transaction.rollback().await.map_err(|error| server.failed("roll back", &error).on(&table.source_name))
+    }
+}

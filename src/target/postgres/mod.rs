@@ -1,0 +1,195 @@
+//! PostgreSQL as a target.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`connect`] | address, TLS, session settings |
+//! | [`failure`] | what the server says, as one of our kinds |
+//! | [`shape`] | tables as the catalogue has them, against tables as they should be |
+//! | [`prepare`] | making what is missing |
+//! | [`load`] | the one transaction of a load |
+//! | [`copy`], [`unpack`] | a part on its way into staging |
+
+pub mod connect;
+pub mod copy;
+pub mod failure;
+pub mod load;
+pub mod prepare;
+pub mod shape;
+pub mod unpack;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, GenericClient};
+use uuid::Uuid;
+
+use self::failure::Server;
+use self::load::PostgresLoad;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::table::Table;
+use crate::target::delsert::{self, NameRules, Objects, literal, quote};
+use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
+
+/// Names have 63 bytes, and no column may be called like one of the system's.
+const NAMES: NameRules = NameRules { limit: 63, reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"] };
+
+/// A connection to PostgreSQL. Dropped, it is closed at once, which ends its transaction.
+#[derive(Debug)]
+pub struct Postgres {
+    client: Client,
+    server: Server,
+    connection: JoinHandle<()>,
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// A table's objects under PostgreSQL's names.
+fn objects(table: &TargetTable) -> Objects {
+    Objects::of(table, NAMES.limit)
+}
+
+impl Target for Postgres {
+    type Load<'a> = PostgresLoad<'a>;
+
+    async fn describe(&mut self) -> Result<TargetInfo> {
+        let asked = self.client.query_one(DESCRIBE, &[]).await.and_then(|row| Description::try_from(&row));
+        let found = asked.map_err(|error| self.server.failed("describe itself", &error))?;
+        Ok(TargetInfo {
+            findings: found.findings(),
+            version: found.version,
+            database: found.database,
+            login: found.login,
+        })
+    }
+
+    fn place(config: &Config, table: &Table) -> Result<TargetTable> {
+        delsert::place(config, table, NAMES)
+    }
+
+    async fn prepare(&mut self, table: &TargetTable) -> Result<Prepared> {
+        prepare::prepare(&mut self.client, &self.server, table).await.map_err(|error| error.on(&table.source_name))
+    }
+
+    async fn watermark(&mut self, table: &TargetTable) -> Result<Option<Watermark>> {
+        let read = read_watermark(&self.client, &self.server, table).await;
+        read.map_err(|error| error.on(&table.source_name))
+    }
+
+    async fn begin<'a>(&'a mut self, table: &'a TargetTable) -> Result<PostgresLoad<'a>> {
+        let begun = PostgresLoad::begin(&mut self.client, &self.server, table).await;
+        begun.map_err(|error| error.on(&table.source_name))
+    }
+}
+
+/// The watermark as the client's transaction, or the last commit, has it; `None` where there is no such table.
+async fn read_watermark(
+    client: &impl GenericClient,
+    server: &Server,
+    table: &TargetTable,
+) -> Result<Option<Watermark>> {
+    let objects = objects(table);
+    let rows = match client.query(&delsert::read_watermark(&objects), &[]).await {
+        Ok(rows) => rows,
+        Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(server.failed(&format!("read the watermark in {}", objects.mark), &error)),
+    };
+    let damaged = |what: &str| {
+        server
+            .error(Kind::TargetShape, &format!("has {what} in {}, which no delsert wrote", objects.mark))
+            .advice("Restore it, or drop that table and run 'delsert check', then 'delsert resync' for the table")
+    };
+    let [row] = &rows[..] else {
+        return Err(damaged(&format!("{} rows instead of one", rows.len())));
+    };
+    let field =
+        |error: tokio_postgres::Error| server.failed(&format!("understand the watermark in {}", objects.mark), &error);
+    let sync: String = row.try_get(0).map_err(field)?;
+    if sync != table.sync {
+        let message = format!("{} is written by sync '{sync}', not by '{}'", objects.production, table.sync);
+        return Err(Error::new(Kind::OtherSync, message).advice(format!(
+            "Give this sync a target schema of its own, or use the other sync's name; if '{sync}' is gone for good, drop {}",
+            objects.mark
+        )));
+    }
+    let count = |at: usize| {
+        let value: i64 = row.try_get(at).map_err(field)?;
+        u64::try_from(value).map_err(|_| damaged("a negative number"))
+    };
+    let position: Option<String> = row.try_get(3).map_err(field)?;
+    let attempt: Option<String> = row.try_get(4).map_err(field)?;
+    Ok(Some(Watermark {
+        generation: count(1)?,
+        sequence: count(2)?,
+        position: position.map(|text| text.parse().map_err(|_| damaged("a wrong position"))).transpose()?,
+        attempt: attempt.map(|text| Uuid::parse_str(&text).map_err(|_| damaged("a wrong attempt"))).transpose()?,
+    }))
+}
+
+const DESCRIBE: &str = "SELECT version(), current_database()::text, current_user::text, \
+     current_setting('server_encoding'), \
+     pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool, \
+     has_database_privilege(current_database(), 'CREATE'), \
+     (SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') \
+        FROM pg_catalog.pg_namespace WHERE nspname = 'delsert')";
+
+/// The answer to [`DESCRIBE`].
+struct Description {
+    version: String,
+    database: String,
+    login: String,
+    encoding: String,
+    read_only: bool,
+    may_create_schemas: bool,
+    /// Whether `delsert`'s own schema can be used; `None` where there is none yet.
+    may_use_own: Option<bool>,
+}
+
+impl TryFrom<&tokio_postgres::Row> for Description {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &tokio_postgres::Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            version: row.try_get(0)?,
+            database: row.try_get(1)?,
+            login: row.try_get(2)?,
+            encoding: row.try_get(3)?,
+            read_only: row.try_get(4)?,
+            may_create_schemas: row.try_get(5)?,
+            may_use_own: row.try_get(6)?,
+        })
+    }
+}
+
+impl Description {
+    fn findings(&self) -> Vec<String> {
+        let (database, login) = (quote(&self.database), quote(&self.login));
+        let mut findings = Vec::new();
+        if self.read_only {
+            findings.push(format!(
+                "The server is a standby or read-only: name the primary in target.host, or ALTER DATABASE {database} RESET default_transaction_read_only"
+            ));
+        }
+        if self.encoding != "UTF8" {
+            let encoding = literal(&self.encoding);
+            findings.push(format!(
+                "The database's encoding is {encoding}, so some texts cannot be stored: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            ));
+        }
+        match (self.may_use_own, self.may_create_schemas) {
+            (Some(false), _) => {
+                findings.push(format!("The login may not use its own schema: GRANT USAGE, CREATE ON SCHEMA delsert TO {login}"));
+            }
+            (None, false) => findings.push(format!(
+                "The login may not create schema delsert: GRANT CREATE ON DATABASE {database} TO {login}, or CREATE SCHEMA delsert AUTHORIZATION {login}"
+            )),
+            _ => {}
+        }
+        findings
+    }
+}

@@ -1,0 +1,150 @@
+//! What a column's type is called in a target, and which types the configuration puts in its place.
+
+use std::collections::BTreeMap;
+
+use crate::config::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::table::{ColumnType, Table};
+
+/// The type of an engine that holds every value of a column's type.
+pub fn sql_type(engine: Engine, column_type: ColumnType) -> String {
+    match engine {
+        Engine::Postgres => postgres(column_type),
+    }
+}
+
+/// Text has no bound of its own, so that a column widened at the source needs no change here. Times hold six digits of
+/// a second unasked.
+fn postgres(column_type: ColumnType) -> String {
+    let fixed = match column_type {
+        ColumnType::Boolean => "boolean",
+        ColumnType::Integer { bytes: ..=2 } => "smallint",
+        ColumnType::Integer { bytes: 3..=4 } => "integer",
+        ColumnType::Integer { .. } => "bigint",
+        ColumnType::Decimal { precision, scale } => return format!("numeric({precision},{scale})"),
+        ColumnType::Float { bytes: ..=4 } => "real",
+        ColumnType::Float { .. } => "double precision",
+        ColumnType::Date => "date",
+        ColumnType::Time { .. } => "time",
+        ColumnType::Timestamp { .. } => "timestamp",
+        ColumnType::TimestampTz { .. } => "timestamptz",
+        ColumnType::Text { .. } => "text",
+        ColumnType::Binary { .. } => "bytea",
+        ColumnType::Uuid => "uuid",
+    };
+    fixed.to_owned()
+}
+
+/// The target types of a table's columns, in order: those configured for it, the engine's own for the rest.
+///
+/// # Errors
+/// [`Kind::Config`]: a type is configured for a column that does not flow, or is no type.
+pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    for (column, configured) in overrides {
+        if !table.columns.iter().any(|known| same(&known.name, column)) {
+            let known: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
+            let message = format!("a target type is configured for column '{column}', which the table does not send");
+            return Err(Error::new(Kind::Config, message)
+                .on(&table.name)
+                .advice(format!("Mend 'columns' in its [[table]] entry; the table sends {}", known.join(", "))));
+        }
+        if configured.trim().is_empty() || configured.contains([';', '\0', '"', '\'']) || configured.contains("--") {
+            let message = format!("'{configured}', configured for column '{column}', is not a type");
+            return Err(Error::new(Kind::Config, message)
+                .on(&table.name)
+                .advice("Write a type as CREATE TABLE takes it, like varchar(2000)"));
+        }
+    }
+    let of_column = |name: &str| {
+        let exact = overrides.get(name);
+        exact.or_else(|| overrides.iter().find(|(column, _)| same(column, name)).map(|(_, configured)| configured))
+    };
+    let resolved = table.columns.iter().map(|column| {
+        of_column(&column.name).map_or_else(|| sql_type(engine, column.column_type), |text| text.trim().to_owned())
+    });
+    Ok(resolved.collect())
+}
+
+/// Whether two names of the source are one, whatever its collation says of case.
+pub fn same(left: &str, right: &str) -> bool {
+    left == right || left.to_lowercase() == right.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Column, TableName};
+
+    fn table(columns: &[&str]) -> Table {
+        let column = |name: &&str| Column {
+            name: (*name).to_owned(),
+            source_type: "nvarchar(10)".to_owned(),
+            column_type: ColumnType::Text { max_chars: Some(10), max_bytes: None },
+            nullable: true,
+        };
+        Table {
+            name: TableName::new("Sales", "Orders"),
+            key: vec![columns[0].to_owned()],
+            columns: columns.iter().map(column).collect(),
+        }
+    }
+
+    #[test]
+    fn every_type_has_its_name_in_postgresql() {
+        for (column_type, expected) in [
+            (ColumnType::Boolean, "boolean"),
+            (ColumnType::Integer { bytes: 2 }, "smallint"),
+            (ColumnType::Integer { bytes: 4 }, "integer"),
+            (ColumnType::Integer { bytes: 8 }, "bigint"),
+            (ColumnType::Decimal { precision: 19, scale: 4 }, "numeric(19,4)"),
+            (ColumnType::Decimal { precision: 38, scale: 38 }, "numeric(38,38)"),
+            (ColumnType::Float { bytes: 4 }, "real"),
+            (ColumnType::Float { bytes: 8 }, "double precision"),
+            (ColumnType::Date, "date"),
+            (ColumnType::Time { digits: 7 }, "time"),
+            (ColumnType::Timestamp { digits: 3 }, "timestamp"),
+            (ColumnType::TimestampTz { digits: 7 }, "timestamptz"),
+            (ColumnType::Text { max_chars: Some(5), max_bytes: None }, "text"),
+            (ColumnType::Binary { max_bytes: Some(8) }, "bytea"),
+            (ColumnType::Uuid, "uuid"),
+        ] {
+            assert_eq!(sql_type(Engine::Postgres, column_type), expected);
+        }
+    }
+
+    #[test]
+    fn a_configured_type_replaces_the_engines_own_whatever_the_case_of_its_column() {
+        let overrides = BTreeMap::from([("NOTE".to_owned(), " varchar(2000) ".to_owned())]);
+        let types = resolve(Engine::Postgres, &table(&["Id", "Note"]), &overrides).unwrap();
+        assert_eq!(types, ["text", "varchar(2000)"]);
+    }
+
+    #[test]
+    fn of_columns_that_differ_by_case_each_has_its_own_type() {
+        let overrides =
+            BTreeMap::from([("a".to_owned(), "varchar(1)".to_owned()), ("A".to_owned(), "varchar(2)".to_owned())]);
+        let types = resolve(Engine::Postgres, &table(&["A", "a"]), &overrides).unwrap();
+        assert_eq!(types, ["varchar(2)", "varchar(1)"]);
+    }
+
+    #[test]
+    fn a_type_for_an_unknown_column_names_table_and_column() {
+        let overrides = BTreeMap::from([("Nota".to_owned(), "varchar(9)".to_owned())]);
+        let error = resolve(Engine::Postgres, &table(&["Id", "Note"]), &overrides).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        let text = error.to_string();
+        assert!(text.contains("Sales.Orders") && text.contains("'Nota'") && text.contains("Id, Note"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_type_is_refused() {
+        for wrong in ["", "  ", "int); DROP TABLE x", "int -- no", "text 'a'", "\"x\""] {
+            let overrides = BTreeMap::from([("Id".to_owned(), wrong.to_owned())]);
+            assert_eq!(
+                resolve(Engine::Postgres, &table(&["Id"]), &overrides).unwrap_err().kind(),
+                Kind::Config,
+                "{wrong}"
+            );
+        }
+    }
+}
