@@ -8,12 +8,14 @@
 //! | [`tds`] | a TDS 7.4 server: framing, TLS, login, tokens |
 //! | [`engine`] | T-SQL: parse, bind against an allow-list, run on `SQLite` |
 //! | [`cdc`] | the log, the capture and cleanup jobs, CDC procedures, functions and views |
+//! | [`load`] | reads a directory of tables to load: a schema and CSV files |
 //! | [`s3`] | an S3 server over a small in-memory store, atomic under conditional writes |
 //!
 //! A stand-in is as strict as the real server or stricter, and never linked into the binary.
 
 pub mod cdc;
 pub mod engine;
+pub mod load;
 pub mod s3;
 pub mod session;
 pub mod table;

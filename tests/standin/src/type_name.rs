@@ -101,10 +101,8 @@ fn parsed(text: &str) -> Option<SqlType> {
             (name.trim_end(), inner.split(',').map(facet).collect::<Option<Vec<_>>>()?)
         }
     };
-    if facets.is_empty() {
-        if let Some(plain) = plain(name) {
-            return Some(plain);
-        }
+    if let Some(plain) = plain(name).filter(|_| facets.is_empty()) {
+        return Some(plain);
     }
     let scale = |default: u8| match facets.as_slice() {
         [] => Some(default),

@@ -84,9 +84,9 @@ impl LogTail {
     pub fn begin(&mut self) {
         let noise = self.noise();
         if noise & 3 != 0 {
-            self.block_written(8 * (1 + (noise >> 8) as u32 % 12));
+            self.block_written(8 * (1 + u32::from(noise.to_be_bytes()[1]) % 12));
         }
-        self.slot += 1 + (noise >> 16) as u16 % 24;
+        self.slot += 1 + u16::from(noise.to_be_bytes()[2]) % 24;
     }
 
     fn block_written(&mut self, sectors: u32) {

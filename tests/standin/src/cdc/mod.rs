@@ -90,7 +90,7 @@ pub struct Outcome {
 }
 
 /// How capture behaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// How often the capture job scans the log once it runs.
     pub capture_interval: Duration,

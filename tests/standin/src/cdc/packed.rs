@@ -99,7 +99,7 @@ fn pack_type(bytes: &mut Vec<u8>, sql_type: SqlType) {
         SqlType::VarBinary(length) => (110, length.unwrap_or(0), 0),
         SqlType::Geometry => (111, 0, 0),
         SqlType::Geography => (112, 0, 0),
-        plain => (VARIANT_TYPES.iter().position(|known| *known == plain).unwrap_or(18) as u8, 0, 0),
+        plain => ((0_u8..).zip(VARIANT_TYPES).find(|(_, known)| *known == plain).map_or(18, |(tag, _)| tag), 0, 0),
     };
     bytes.push(tag);
     bytes.extend_from_slice(&a.to_le_bytes());
@@ -130,7 +130,8 @@ impl Reader<'_> {
     fn content(&mut self) -> Vec<u8> {
         let mut length = [0; 8];
         length[..6].copy_from_slice(&self.take::<6>());
-        let (head, rest) = self.0.split_at(u64::from_le_bytes(length) as usize);
+        let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
+        let (head, rest) = self.0.split_at(length);
         self.0 = rest;
         head.to_vec()
     }

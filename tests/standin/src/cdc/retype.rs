@@ -2,6 +2,8 @@
 
 use crate::value::{SqlError, SqlType, Value};
 
+use super::clock::{self, DAY, Moment};
+
 /// Why a value does not fit a new type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {
@@ -53,19 +55,32 @@ pub fn retype(value: &Value, to: SqlType) -> Result<Value, Misfit> {
             Ok(Value::Bytes(bytes))
         }
         (Value::Bytes(bytes), SqlType::VarBinary(length)) => Ok(Value::Bytes(fit_bytes(bytes, length)?)),
-        (Value::Bytes(_), SqlType::Image) => Ok(value.clone()),
+        (Value::Bytes(_), SqlType::Image) | (Value::DateTimeOffset(..), SqlType::DateTimeOffset(_)) => {
+            Ok(value.clone())
+        }
         (Value::Date(day), SqlType::DateTime | SqlType::DateTime2(_) | SqlType::SmallDateTime) => {
             Ok(Value::DateTime(*day, 0))
         }
-        (Value::DateTime(..), SqlType::DateTime | SqlType::DateTime2(_) | SqlType::SmallDateTime) => Ok(value.clone()),
+        (Value::DateTime(day, ticks), SqlType::DateTime) => Ok(clock::value(clock::datetime(*day, *ticks))),
+        (Value::DateTime(day, ticks), SqlType::DateTime2(scale)) => {
+            Ok(clock::value(to_step(*day, *ticks, 10_i64.pow(7 - u32::from(scale.min(7))))))
+        }
+        (Value::DateTime(day, ticks), SqlType::SmallDateTime) => Ok(clock::value(to_step(*day, *ticks, 600_000_000))),
         (Value::DateTime(day, _), SqlType::Date) => Ok(Value::Date(*day)),
-        (Value::Time(_), SqlType::Time(_)) | (Value::DateTimeOffset(..), SqlType::DateTimeOffset(_)) => {
-            Ok(value.clone())
+        (Value::Time(ticks), SqlType::Time(scale)) => {
+            // A time that rounds up to midnight begins the day again.
+            Ok(Value::Time(to_step(0, *ticks, 10_i64.pow(7 - u32::from(scale.min(7)))).1))
         }
         (Value::Real(number), SqlType::Float) => Ok(Value::Float(f64::from(*number))),
         (Value::Int(_) | Value::Bit(_) | Value::Decimal(..) | Value::Money(_), to) => number_as(value, to),
         _ => Err(Misfit::Conversion),
     }
+}
+
+/// A moment rounded to steps of so many ticks.
+fn to_step(day: i32, ticks: i64, step: i64) -> Moment {
+    let rounded = (ticks + step / 2) / step * step;
+    if rounded >= DAY { (day + 1, 0) } else { (day, rounded) }
 }
 
 fn text_as(text: &str, to: SqlType) -> Result<Value, Misfit> {

@@ -38,17 +38,17 @@ pub struct Step<'a> {
 /// The changes that one statement made to one table, in the order in which they took effect. `key` holds the
 /// positions of the key's columns.
 pub fn steps<'a>(rows: &[&'a LoggedRow], key: &[usize]) -> Vec<Step<'a>> {
-    let moves = |row: &LoggedRow| match &row.change.kind {
+    let is_moved = |row: &LoggedRow| match &row.change.kind {
         ChangeKind::Update(before, after) => key.iter().any(|&at| before.get(at) != after.get(at)),
         ChangeKind::Insert(_) | ChangeKind::Delete(_) => false,
     };
-    if !rows.iter().any(|row| moves(row)) {
+    if !rows.iter().any(|row| is_moved(row)) {
         return rows.iter().map(|row| plain(row)).collect();
     }
     if let [row] = rows {
         return single_row(row);
     }
-    let (moved, others): (Vec<&LoggedRow>, Vec<&LoggedRow>) = rows.iter().copied().partition(|row| moves(row));
+    let (moved, others): (Vec<&LoggedRow>, Vec<&LoggedRow>) = rows.iter().copied().partition(|row| is_moved(row));
     let mut deletes = Vec::new();
     let mut updates = Vec::new();
     let mut inserts = Vec::new();

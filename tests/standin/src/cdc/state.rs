@@ -72,7 +72,7 @@ impl State {
             mapping: Numbered::new(),
             jobs: Jobs::new(capture_interval),
             scans: Scans::default(),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             next_object_id: 1_900_000_000,
         }
     }

@@ -130,19 +130,15 @@ fn net_changes(instance: &Instance, (from, to): (Lsn, Lsn), filter: Filter) -> V
         let values = unpack(&row.values);
         let key = pack(&instance.key.iter().map(|&ordinal| folded(instance, ordinal, &values)).collect::<Vec<_>>());
         let mask = row.mask.clone().unwrap_or_else(|| instance.full_mask());
-        match place.get(&key) {
-            Some(&index) => {
-                let net = &mut keys[index];
-                net.last = row;
-                net.count += 1;
-                for (sum, byte) in net.mask.iter_mut().zip(mask.iter()) {
-                    *sum |= byte;
-                }
-            }
-            None => {
-                place.insert(key, keys.len());
-                keys.push(Net { first: row.operation, last: row, count: 1, mask: mask.into_vec() });
-            }
+        let index = *place.entry(key).or_insert(keys.len());
+        let Some(net) = keys.get_mut(index) else {
+            keys.push(Net { first: row.operation, last: row, count: 1, mask: mask.into_vec() });
+            continue;
+        };
+        net.last = row;
+        net.count += 1;
+        for (sum, byte) in net.mask.iter_mut().zip(mask.iter()) {
+            *sum |= byte;
         }
     }
     keys.iter()
