@@ -2,5 +2,7 @@
 
 #![allow(dead_code, reason = "the test ground offers more than the tests of today use")]
 
+mod adventureworks;
 mod comparator;
+mod overlap;
 mod support;

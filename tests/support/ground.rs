@@ -54,6 +54,12 @@ impl Ground {
         config(&self.source, &self.s3, &self.target, include)
     }
 
+    /// The usual configuration with the source behind another port, such as a relay's.
+    pub fn config_through(&self, port: u16, include: &[&str]) -> String {
+        let (direct, through) = (format!("port = {}\n", self.source.port), format!("port = {port}\n"));
+        self.config(include).replacen(&direct, &through, 1)
+    }
+
     /// Where the configuration is.
     pub fn config_path(&self) -> PathBuf {
         self.folder.path().join("con_defs.toml")

@@ -6,12 +6,14 @@
 //! | [`postgres`] | a temporary PostgreSQL, one for the whole test binary, with a database for each test |
 //! | [`source`] | the SQL Server stand-in, and a T-SQL client |
 //! | [`bucket`] | the S3 stand-in, and a look into its bucket |
+//! | [`relay`] | a relay before a server, to hold its answers back |
 //! | [`task`] | `delsert` run as a process, and what it answered |
 //! | [`ground`] | the three ends together, and a configuration that names them |
 
 pub mod bucket;
 pub mod ground;
 pub mod postgres;
+pub mod relay;
 pub mod server;
 pub mod source;
 pub mod task;
