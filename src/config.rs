@@ -7,6 +7,8 @@
 mod raw;
 mod resolve;
 
+pub use resolve::parse_duration;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -261,6 +263,14 @@ impl Config {
     /// [`Kind::Config`]: a variable is not set, or a value is missing or wrong.
     pub fn source(&self) -> Result<Source> {
         resolve::source(&self.raw.source)
+    }
+
+    /// The include and exclude patterns of `[source]`; needs no variable of its login.
+    ///
+    /// # Errors
+    /// As [`Config::source`].
+    pub fn patterns(&self) -> Result<(Vec<String>, Vec<String>)> {
+        resolve::patterns(&self.raw.source)
     }
 
     /// `[bucket]`, resolved.

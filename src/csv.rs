@@ -86,6 +86,11 @@ impl Encoder {
         self.buffer.len()
     }
 
+    /// Rows counted that [`Encoder::drain`] has not handed on while rows are still to come.
+    pub fn held(&self) -> u64 {
+        u64::from(self.previous.is_some())
+    }
+
     /// Begins a row.
     pub fn begin(&mut self, operation: Operation) {
         self.row.start = self.buffer.len();
@@ -201,7 +206,9 @@ impl Encoder {
                 write_hex(out, bytes);
             }
             Cell::Uuid(bytes) => {
-                for (at, group) in [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].iter().enumerate() {
+                for (at, group) in
+                    [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].iter().enumerate()
+                {
                     if at > 0 {
                         out.push(b'-');
                     }
@@ -219,8 +226,11 @@ impl Encoder {
             return Err(Error::new(Kind::Sentinel, message));
         }
         if text.as_bytes().contains(&0) {
-            return Err(Error::new(Kind::Value, format!("a text in column '{column}' holds a NUL character, which no target can store"))
-                .advice("Remove it at the source, or leave the column out with exclude_columns"));
+            return Err(Error::new(
+                Kind::Value,
+                format!("a text in column '{column}' holds a NUL character, which no target can store"),
+            )
+            .advice("Remove it at the source, or leave the column out with exclude_columns"));
         }
         self.buffer.push(b'"');
         // A quote at most doubles: the output always fits.
@@ -318,7 +328,11 @@ mod tests {
             column_type: ColumnType::Text { max_chars: None, max_bytes: None },
             nullable: true,
         };
-        Table { name: TableName::new("s", "t"), key: vec!["c0".to_owned()], columns: (0..columns).map(column).collect() }
+        Table {
+            name: TableName::new("s", "t"),
+            key: vec!["c0".to_owned()],
+            columns: (0..columns).map(column).collect(),
+        }
     }
 
     fn dialect() -> Dialect {
@@ -390,16 +404,28 @@ mod tests {
     fn of_neighbours_with_equal_keys_the_last_stays_even_across_a_drain() {
         let mut encoder = Encoder::new(&table(2), dialect(), true);
         let mut written = Vec::new();
-        for (at, (key, value)) in [("a", "1"), ("a", "22"), ("b", "3"), ("b", "44"), ("b", "5"), ("c", "6")].iter().enumerate() {
+        for (at, (key, value)) in
+            [("a", "1"), ("a", "22"), ("b", "3"), ("b", "44"), ("b", "5"), ("c", "6")].iter().enumerate()
+        {
             encoder.begin(Operation::Upsert);
             encoder.cell(Cell::Text(key)).unwrap();
             encoder.cell(Cell::Text(value)).unwrap();
             encoder.end().unwrap();
             if at % 2 == 0 {
-                encoder.drain(false, |bytes| { written.extend_from_slice(bytes); Ok(()) }).unwrap();
+                encoder
+                    .drain(false, |bytes| {
+                        written.extend_from_slice(bytes);
+                        Ok(())
+                    })
+                    .unwrap();
             }
         }
-        encoder.drain(true, |bytes| { written.extend_from_slice(bytes); Ok(()) }).unwrap();
+        encoder
+            .drain(true, |bytes| {
+                written.extend_from_slice(bytes);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(String::from_utf8(written).unwrap(), "u,\"a\",\"22\"\nu,\"b\",\"5\"\nu,\"c\",\"6\"\n");
         assert_eq!((encoder.upserts(), encoder.buffered()), (3, 0));
     }

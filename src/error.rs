@@ -133,9 +133,27 @@ impl Error {
         self
     }
 
+    /// The same error told once more, without the one beneath.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Inner { kind, message, advice, table, .. } = &*self.0;
+        Self(Box::new(Inner {
+            kind: *kind,
+            message: message.clone(),
+            advice: advice.clone(),
+            table: table.clone(),
+            cause: None,
+        }))
+    }
+
     /// The kind.
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// The error beneath.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
     }
 
     /// The table, as the source writes it.

@@ -163,7 +163,9 @@ impl<'de, T: Leaf> Deserialize<'de> for Scalar<T> {
             }
 
             fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
-                T::from_bool(value).map(Scalar::Value).ok_or_else(|| E::invalid_type(serde::de::Unexpected::Bool(value), &self))
+                T::from_bool(value)
+                    .map(Scalar::Value)
+                    .ok_or_else(|| E::invalid_type(serde::de::Unexpected::Bool(value), &self))
             }
 
             fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {

@@ -68,7 +68,8 @@ fn scalar<T: Leaf + Copy>(key: &str, value: Option<&Scalar<T>>, default: T) -> R
 
 fn choice<T: Copy>(key: &str, value: Option<&String>, default: Option<T>, choices: &[(&str, T)]) -> Result<T> {
     let Some(text) = optional(key, value)? else {
-        return default.ok_or_else(|| wrong(format!("{key} is missing")).advice("con_defs.example.toml shows every key"));
+        return default
+            .ok_or_else(|| wrong(format!("{key} is missing")).advice("con_defs.example.toml shows every key"));
     };
     choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -104,7 +105,11 @@ fn list(key: &str, value: Option<&Vec<String>>) -> Result<Vec<String>> {
 
 fn port(key: &str, value: Option<&Scalar<u64>>, default: u16) -> Result<u16> {
     let number = scalar(key, value, u64::from(default))?;
-    number.try_into().ok().filter(|port| *port > 0).ok_or_else(|| wrong(format!("{key} = {number}: expected 1 to 65535")))
+    number
+        .try_into()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| wrong(format!("{key} = {number}: expected 1 to 65535")))
 }
 
 fn password(key: &str, value: Option<&raw::Password>) -> Result<SecretString> {
@@ -141,13 +146,18 @@ fn sync(raw: &raw::Sync) -> Result<Sync> {
     })
 }
 
-pub fn source(raw: &raw::Source) -> Result<Source> {
-    choice("source.engine", raw.engine.as_ref(), None, &[("sqlserver", ())])?;
+pub fn patterns(raw: &raw::Source) -> Result<(Vec<String>, Vec<String>)> {
     let include = list("source.include", raw.include.as_ref())?;
     if include.is_empty() {
         return Err(wrong("source.include is missing or empty".to_owned())
             .advice("Name the tables to sync, such as include = [\"Sales.*\"], or [\"*\"] for all"));
     }
+    Ok((include, list("source.exclude", raw.exclude.as_ref())?))
+}
+
+pub fn source(raw: &raw::Source) -> Result<Source> {
+    choice("source.engine", raw.engine.as_ref(), None, &[("sqlserver", ())])?;
+    let (include, exclude) = patterns(raw)?;
     let admin = match &raw.admin {
         None => None,
         Some(admin) => Some(Login {
@@ -168,15 +178,20 @@ pub fn source(raw: &raw::Source) -> Result<Source> {
         },
         admin,
         encrypt: choice("source.encrypt", raw.encrypt.as_ref(), Some(Encrypt::Required), &encrypts)?,
-        trust_server_certificate: scalar("source.trust_server_certificate", raw.trust_server_certificate.as_ref(), false)?,
+        trust_server_certificate: scalar(
+            "source.trust_server_certificate",
+            raw.trust_server_certificate.as_ref(),
+            false,
+        )?,
         ca_file: optional("source.ca_file", raw.ca_file.as_ref())?.map(PathBuf::from),
         read_only_replica: scalar("source.read_only_replica", raw.read_only_replica.as_ref(), false)?,
-        connect_timeout: duration("source.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?.unwrap_or_default(),
+        connect_timeout: duration("source.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?
+            .unwrap_or_default(),
         statement_timeout: duration("source.statement_timeout", raw.statement_timeout.as_ref(), seconds(600))?
             .unwrap_or_default(),
         retention: duration("source.retention", raw.retention.as_ref(), None)?,
         include,
-        exclude: list("source.exclude", raw.exclude.as_ref())?,
+        exclude,
         enable_cdc: scalar("source.enable_cdc", raw.enable_cdc.as_ref(), true)?,
     })
 }
@@ -195,9 +210,9 @@ pub fn bucket(raw: &raw::Bucket) -> Result<Bucket> {
         ("GiB", 1 << 30),
     ];
     // 48 GB: a multipart upload's 10,000 pieces of 5 MiB.
-    let part_size = quantity(size.trim(), &units).filter(|size| (1..=48_000_000_000).contains(size)).ok_or_else(|| {
-        wrong(format!("bucket.part_size = '{size}': expected 1B to 48GB, such as \"64MiB\""))
-    })?;
+    let part_size = quantity(size.trim(), &units)
+        .filter(|size| (1..=48_000_000_000).contains(size))
+        .ok_or_else(|| wrong(format!("bucket.part_size = '{size}': expected 1B to 48GB, such as \"64MiB\"")))?;
     Ok(Bucket {
         name: required("bucket.name", raw.name.as_ref())?,
         prefix: optional("bucket.prefix", raw.prefix.as_ref())?.unwrap_or_default().trim_matches('/').to_owned(),
@@ -220,7 +235,8 @@ pub fn naming(raw: &raw::Target) -> Result<Naming> {
         }
         (Some(schema), None) => SchemaMap::One(schema),
         (None, Some(map)) => {
-            let expand = |(source, target): (&String, &String)| Ok((source.clone(), expand("target.schema_map", target)?));
+            let expand =
+                |(source, target): (&String, &String)| Ok((source.clone(), expand("target.schema_map", target)?));
             SchemaMap::Map(map.iter().map(expand).collect::<Result<_>>()?)
         }
         (None, None) => SchemaMap::Lower,
@@ -242,7 +258,8 @@ pub fn target(raw: &raw::Target) -> Result<Target> {
         },
         tls: choice("target.tls", raw.tls.as_ref(), Some(Tls::VerifyFull), &tls)?,
         ca_file: optional("target.ca_file", raw.ca_file.as_ref())?.map(PathBuf::from),
-        connect_timeout: duration("target.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?.unwrap_or_default(),
+        connect_timeout: duration("target.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?
+            .unwrap_or_default(),
         lock_timeout: duration("target.lock_timeout", raw.lock_timeout.as_ref(), seconds(300))?.unwrap_or_default(),
     })
 }

@@ -95,6 +95,12 @@ pub trait Target: Sized + Send {
     where
         Self: 'a;
 
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// The target does not answer, refuses the login, or TLS fails.
+    fn connect(config: &crate::config::Target) -> impl Future<Output = Result<Self>> + Send;
+
     /// Asks the server who it is, and what the login may do.
     ///
     /// # Errors

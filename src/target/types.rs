@@ -13,6 +13,13 @@ pub fn sql_type(engine: Engine, column_type: ColumnType) -> String {
     }
 }
 
+/// What goes before the hexadecimal digits of bytes, as an engine reads them.
+pub fn binary_prefix(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "\\x",
+    }
+}
+
 /// Text has no bound of its own, so that a column widened at the source needs no change here. Times hold six digits of
 /// a second unasked.
 fn postgres(column_type: ColumnType) -> String {

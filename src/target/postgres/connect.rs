@@ -29,7 +29,7 @@ impl Postgres {
     ///
     /// # Errors
     /// [`Kind::TargetUnreachable`], [`Kind::TargetTls`] or [`Kind::TargetLogin`], naming address and login.
-    pub async fn connect(target: &config::Target) -> Result<Self> {
+    pub async fn open(target: &config::Target) -> Result<Self> {
         let socket = target.host.starts_with('/');
         let address = format!("{}:{}/{}", target.host, target.port, target.database);
         let server = Server::new(address, target.login.user.clone());

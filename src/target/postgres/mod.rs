@@ -55,6 +55,10 @@ fn objects(table: &TargetTable) -> Objects {
 impl Target for Postgres {
     type Load<'a> = PostgresLoad<'a>;
 
+    async fn connect(config: &crate::config::Target) -> Result<Self> {
+        Self::open(config).await
+    }
+
     async fn describe(&mut self) -> Result<TargetInfo> {
         let asked = self.client.query_one(DESCRIBE, &[]).await.and_then(|row| Description::try_from(&row));
         let found = asked.map_err(|error| self.server.failed("describe itself", &error))?;

@@ -1,0 +1,425 @@
+//! The S3 bucket between source and target: create-only writes, streams, listings, and errors told apart.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Region, timeout::TimeoutConfig};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use std::time::Duration;
+
+use crate::config;
+use crate::error::{Error, Kind, Result};
+
+/// How a create-only write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The object is ours, and new.
+    New,
+    /// An object was there: another's, or our own whose answer was lost.
+    Exists,
+}
+
+/// A bucket, with the keys' prefix.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+    prefix: String,
+}
+
+/// An object being read, in the chunks in which it comes.
+#[derive(Debug)]
+pub struct Body {
+    stream: ByteStream,
+    key: String,
+    bucket: String,
+}
+
+/// A multipart upload that was begun and neither completed nor aborted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Key.
+    pub key: String,
+    /// The upload's id.
+    pub id: String,
+}
+
+/// What the bucket has stored under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes.
+    pub bytes: u64,
+    /// The store's entity tag.
+    pub tag: Option<String>,
+}
+
+impl Bucket {
+    /// A bucket with credentials from the AWS chain. Sends nothing yet.
+    pub async fn open(config: &config::Bucket) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(60))
+            .operation_attempt_timeout(Duration::from_secs(300))
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        if let Some(region) = &config.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let shared = loader.load().await;
+        let mut builder = aws_sdk_s3::config::Builder::from(&shared).force_path_style(config.path_style);
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        if shared.region().is_none() {
+            builder = builder.region(Region::from_static("us-east-1"));
+        }
+        Self { client: Client::from_conf(builder.build()), name: config.name.clone(), prefix: config.prefix.clone() }
+    }
+
+    /// The bucket's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A key under the configured prefix.
+    pub fn key(&self, path: &str) -> String {
+        if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) }
+    }
+
+    /// Creates the bucket if it is absent; `true` if it was.
+    ///
+    /// # Errors
+    /// The bucket is another account's, or may not be seen or created.
+    pub async fn ensure(&self) -> Result<bool> {
+        let absent = match self.client.head_bucket().bucket(&self.name).send().await {
+            Ok(_) => return Ok(false),
+            Err(error) => {
+                error.as_service_error().is_some_and(|error| error.is_not_found()) || status(&error) == Some(404)
+            }
+        };
+        if !absent {
+            // HEAD has no body: a listing says why.
+            self.client
+                .list_objects_v2()
+                .bucket(&self.name)
+                .max_keys(1)
+                .send()
+                .await
+                .map_err(|error| self.error("cannot be read", &error))?;
+            return Ok(false);
+        }
+        let mut request = self.client.create_bucket().bucket(&self.name);
+        let region = self.client.config().region().map(ToString::to_string).unwrap_or_default();
+        if region != "us-east-1" && !region.is_empty() {
+            let place = aws_sdk_s3::types::BucketLocationConstraint::from(region.as_str());
+            request = request.create_bucket_configuration(
+                aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(place).build(),
+            );
+        }
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(false),
+            Err(error) => Err(self.error("does not exist and cannot be created", &error)),
+        }
+    }
+
+    /// Proves that a create-only write is refused where an object is.
+    ///
+    /// # Errors
+    /// [`Kind::BucketOverwrites`] if it is not.
+    pub async fn prove_create_only(&self, path: &str) -> Result<()> {
+        let key = self.key(path);
+        self.create(&key, Bytes::from_static(b"probe")).await?;
+        let second = self.create(&key, Bytes::from_static(b"second")).await;
+        self.remove(std::slice::from_ref(&key)).await?;
+        if second? == Created::New {
+            let message = format!("bucket '{}' overwrites an object in spite of If-None-Match: *", self.name);
+            return Err(Error::new(Kind::BucketOverwrites, message).advice(
+                "Two workers could both believe that they wrote a batch. Use Amazon S3, or a server that honours conditional writes",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes an object only if its key is free. A 409 (a rival write in progress) is tried again.
+    ///
+    /// # Errors
+    /// The write may or may not have happened.
+    pub async fn create(&self, key: &str, body: Bytes) -> Result<Created> {
+        for pause in [50, 200, 800, 2000, 0] {
+            let request = self.client.put_object().bucket(&self.name).key(key).if_none_match("*");
+            let request = request.content_type("application/json").body(ByteStream::from(body.clone()));
+            let Err(error) = request.send().await else { return Ok(Created::New) };
+            match (status(&error), error.code()) {
+                (Some(412), _) | (_, Some("PreconditionFailed")) => return Ok(Created::Exists),
+                (Some(409), _) if pause > 0 => tokio::time::sleep(Duration::from_millis(pause)).await,
+                _ => return Err(self.error(&format!("refuses '{key}'"), &error)),
+            }
+        }
+        Err(Error::new(
+            Kind::BucketUnreachable,
+            format!("bucket '{}' answers 409 to '{key}' again and again", self.name),
+        ))
+    }
+
+    /// Reads a whole, small object; `None` if it is absent.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        let Some(mut body) = self.find(key).await? else { return Ok(None) };
+        let mut bytes = bytes::BytesMut::new();
+        while let Some(chunk) = body.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes.freeze()))
+    }
+
+    /// Begins to read an object; `None` if it is absent.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn find(&self, key: &str) -> Result<Option<Body>> {
+        match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(found) => Ok(Some(Body { stream: found.body, key: key.to_owned(), bucket: self.name.clone() })),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error) => Err(self.error(&format!("cannot give '{key}'"), &error)),
+        }
+    }
+
+    /// Begins to read a part.
+    ///
+    /// # Errors
+    /// [`Kind::PartDamaged`] if it is absent, else as [`Bucket::find`].
+    pub async fn read(&self, key: &str) -> Result<Body> {
+        self.find(key).await?.ok_or_else(|| {
+            Error::new(Kind::PartDamaged, format!("part '{key}' is not in bucket '{}'", self.name))
+                .advice("Something else removed it: check the bucket's lifecycle rules, then run 'delsert resync' for the table")
+        })
+    }
+
+    /// What is stored under a key; `None` for nothing.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn head(&self, key: &str) -> Result<Option<Stored>> {
+        match self.client.head_object().bucket(&self.name).key(key).send().await {
+            Ok(found) => {
+                let bytes = found.content_length().and_then(|length| length.try_into().ok()).unwrap_or(0);
+                Ok(Some(Stored { bytes, tag: found.e_tag }))
+            }
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.error(&format!("cannot show '{key}'"), &error)),
+        }
+    }
+
+    /// All keys under a path of the prefix, in order.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn list(&self, path: &str) -> Result<Vec<String>> {
+        let mut pages = self.client.list_objects_v2().bucket(&self.name).prefix(self.key(path)).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error("cannot be listed", &error))?;
+            keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// The names directly under a path of the prefix (which ends with a slash), up to their next slash.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn folders(&self, path: &str) -> Result<Vec<String>> {
+        let prefix = self.key(path);
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(&prefix).delimiter("/");
+        let mut pages = request.into_paginator().send();
+        let mut folders = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error("cannot be listed", &error))?;
+            let found = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|common| common.prefix);
+            folders
+                .extend(found.filter_map(|found| Some(found.strip_prefix(&prefix)?.trim_end_matches('/').to_owned())));
+        }
+        Ok(folders)
+    }
+
+    /// All unfinished multipart uploads under a path of the prefix.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn uploads(&self, path: &str) -> Result<Vec<Upload>> {
+        let (mut uploads, mut key_marker, mut id_marker) = (Vec::new(), None, None);
+        loop {
+            let page = self
+                .client
+                .list_multipart_uploads()
+                .bucket(&self.name)
+                .prefix(self.key(path))
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker)
+                .send()
+                .await
+                .map_err(|error| self.error("cannot list unfinished uploads", &error))?;
+            let found = page.uploads.unwrap_or_default().into_iter();
+            uploads.extend(found.filter_map(|upload| Some(Upload { key: upload.key?, id: upload.upload_id? })));
+            if page.is_truncated != Some(true) {
+                return Ok(uploads);
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+
+    /// Removes objects; absent ones are no error.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn remove(&self, keys: &[String]) -> Result<()> {
+        for key in keys {
+            let removed = self.client.delete_object().bucket(&self.name).key(key).send().await;
+            removed.map_err(|error| self.error(&format!("cannot remove '{key}'"), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes an object in one piece, and gives its tag.
+    ///
+    /// # Errors
+    /// The write may or may not have happened.
+    pub async fn put(&self, key: &str, body: Bytes) -> Result<Option<String>> {
+        let put = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(body)).send().await;
+        Ok(put.map_err(|error| self.error(&format!("refuses '{key}'"), &error))?.e_tag)
+    }
+
+    /// Begins a multipart upload.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn begin_upload(&self, key: &str) -> Result<Upload> {
+        let begun = self.client.create_multipart_upload().bucket(&self.name).key(key).send().await;
+        let begun = begun.map_err(|error| self.error(&format!("refuses an upload of '{key}'"), &error))?;
+        let id = begun.upload_id.ok_or_else(|| {
+            Error::new(Kind::BucketUnreachable, format!("bucket '{}' began an upload without naming it", self.name))
+        })?;
+        Ok(Upload { key: key.to_owned(), id })
+    }
+
+    /// Sends a piece (numbered from 1; all but the last at least 5 MiB), and gives what completing needs.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn upload_piece(&self, upload: &Upload, number: i32, body: Bytes) -> Result<CompletedPart> {
+        let sent = self
+            .client
+            .upload_part()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .part_number(number)
+            .body(ByteStream::from(body))
+            .send()
+            .await
+            .map_err(|error| self.error(&format!("refuses piece {number} of '{}'", upload.key), &error))?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32(sent.checksum_crc32)
+            .build())
+    }
+
+    /// Completes an upload, and gives the object's tag.
+    ///
+    /// # Errors
+    /// It may or may not have been completed.
+    pub async fn complete_upload(&self, upload: &Upload, pieces: Vec<CompletedPart>) -> Result<Option<String>> {
+        let pieces = CompletedMultipartUpload::builder().set_parts(Some(pieces)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.name).key(&upload.key);
+        let completed = request.upload_id(&upload.id).multipart_upload(pieces).send().await;
+        Ok(completed.map_err(|error| self.error(&format!("cannot complete '{}'", upload.key), &error))?.e_tag)
+    }
+
+    /// Aborts an upload; one that is gone is no error.
+    ///
+    /// # Errors
+    /// The bucket does not answer or refuses.
+    pub async fn abort_upload(&self, upload: &Upload) -> Result<()> {
+        let request = self.client.abort_multipart_upload().bucket(&self.name).key(&upload.key).upload_id(&upload.id);
+        match request.send().await {
+            Err(error) if status(&error) != Some(404) => {
+                Err(self.error(&format!("cannot abort the upload of '{}'", upload.key), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn error<E>(&self, what: &str, error: &SdkError<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        classify(&self.name, what, error)
+    }
+}
+
+impl Body {
+    /// The next chunk; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        self.stream.try_next().await.map_err(|error| {
+            Error::new(Kind::BucketUnreachable, format!("bucket '{}' broke off in '{}'", self.bucket, self.key))
+                .because(error)
+        })
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// What S3 said, as one of our kinds.
+fn classify<E>(bucket: &str, what: &str, error: &SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = status(error);
+    let code = error.code().unwrap_or_default().to_owned();
+    let said = match (error.message(), status) {
+        (Some(message), _) => format!("{code}: {message}"),
+        (None, Some(status)) => format!("HTTP {status} {code}").trim_end().to_owned(),
+        (None, None) => root_cause(error),
+    };
+    let message = format!("bucket '{bucket}' {what}: {said}");
+    match (status, code.as_str()) {
+        (_, "NoSuchBucket") => Error::new(Kind::BucketRights, message).advice("Run 'delsert check', which creates it, or mend bucket.name"),
+        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => {
+            Error::new(Kind::BucketRights, message)
+                .advice("Mend the AWS credentials (environment, profile or role) that this process finds first")
+        }
+        (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(
+            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on the bucket and prefix (check also s3:CreateBucket)",
+        ),
+        (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed") => {
+            Error::new(Kind::BucketRights, message).advice("Set bucket.region to the region that the bucket is in")
+        }
+        (Some(429 | 500..), _) => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
+        (Some(_), _) => Error::new(Kind::BucketRights, message).advice("Check [bucket] in the configuration"),
+        (None, _) if said.contains("redentials") => Error::new(Kind::BucketRights, message)
+            .advice("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role"),
+        (None, _) => Error::new(Kind::BucketUnreachable, message).advice("Check bucket.endpoint, bucket.region and the network, then try again"),
+    }
+}
+
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut at = error.source();
+    while let Some(cause) = at {
+        texts.push(cause.to_string());
+        at = cause.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}

@@ -1,0 +1,203 @@
+//! The command line: arguments, logs, signals, the summary, and the exit code.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, parse_duration};
+use crate::error::{Error, Kind, Result};
+use crate::position::Position;
+use crate::task::summary::{Report, Summary};
+use crate::task::{Context, check, extract, load, resync, run};
+
+/// Keeps a warehouse equal to the databases that feed it.
+#[derive(Debug, Parser)]
+#[command(name = "delsert", version, about, long_about = None, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, default_value = "con_defs.toml", env = "DELSERT_CONFIG")]
+    config: PathBuf,
+    /// How logs are written to stderr.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Work on this table only; may be given several times.
+    #[arg(long = "table", global = true, value_name = "SCHEMA.NAME")]
+    tables: Vec<String>,
+    /// Write the summary to this file as well, atomically.
+    #[arg(long, global = true, value_name = "PATH")]
+    summary_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at source, bucket and target, name what is missing, mend what may be mended, fix the cut.
+    Check(CheckArguments),
+    /// Write what changed at the source as the next batch of each table.
+    Extract {
+        /// Stop at this position, the cut of a check, instead of the last one captured.
+        #[arg(long, value_name = "LSN")]
+        until: Option<Position>,
+    },
+    /// Apply pending batches to the target.
+    Load,
+    /// Check, extract and load in order.
+    Run {
+        /// Begin a round this often, such as 60s or 5m, until a signal ends it.
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        every: Option<Duration>,
+    },
+    /// Open a new generation: the next extract copies the table anew.
+    Resync {
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct CheckArguments {
+    /// Exit 3 on any finding.
+    #[arg(long)]
+    strict: bool,
+    /// Leave pending batches to load.
+    #[arg(long)]
+    no_resume: bool,
+}
+
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let parsed = parse_duration(text).filter(|duration| !duration.is_zero());
+    parsed.ok_or_else(|| "expected a whole number above 0 and ms, s, m, h or d, such as 60s".to_owned())
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "check",
+            Self::Extract { .. } => "extract",
+            Self::Load => "load",
+            Self::Run { .. } => "run",
+            Self::Resync { .. } => "resync",
+        }
+    }
+}
+
+/// Runs the command line, and gives the exit code.
+pub async fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    start_logs(cli.log_format);
+    let task = cli.command.name();
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return failed(task, "", error, &cli),
+    };
+    let config = match Config::read(&cli.config) {
+        Ok(config) => config,
+        Err(error) => return failed(task, "", error, &cli),
+    };
+    let sync = config.sync.name.clone();
+    let context = Context { config: Arc::new(config), tables: cli.tables.clone().into() };
+    let running = execute(&cli, &context);
+    tokio::select! {
+        code = running => code,
+        code = signals.received() => {
+            tracing::warn!(code, "ended by a signal");
+            emit(&Summary::terminated(task, &sync, code), &cli)
+        }
+    }
+}
+
+async fn execute(cli: &Cli, context: &Context) -> u8 {
+    let report = match &cli.command {
+        Command::Check(arguments) => {
+            let options = check::Options { strict: arguments.strict, no_resume: arguments.no_resume };
+            check::check(context, options).await
+        }
+        Command::Extract { until } => extract::extract(context, until.clone()).await,
+        Command::Load => load::load(context).await,
+        Command::Resync { yes } => resync::resync(context, *yes).await,
+        Command::Run { every: None } => run::round(context).await,
+        Command::Run { every: Some(every) } => {
+            let mut clock = tokio::time::interval(*every);
+            clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                clock.tick().await;
+                let report = run::round(context).await;
+                emit(&report.finish(), cli);
+            }
+        }
+    };
+    emit(&report.finish(), cli)
+}
+
+fn failed(task: &'static str, sync: &str, error: Error, cli: &Cli) -> u8 {
+    let mut report = Report::new(task, sync);
+    report.failed(error);
+    emit(&report.finish(), cli)
+}
+
+/// Prints the summary, and gives the exit code.
+fn emit(summary: &Summary, cli: &Cli) -> u8 {
+    match summary.emit(cli.summary_file.as_deref()) {
+        Ok(()) => summary.exit_code,
+        Err(error) if summary.exit_code == 0 => {
+            tracing::error!("{error}");
+            3
+        }
+        Err(_) => summary.exit_code,
+    }
+}
+
+fn start_logs(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,delsert=info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false)
+        .with_target(false);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// The signals that end a task.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::new(Kind::Local, "cannot listen for signals").because(error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// The exit code of the signal that came.
+    async fn received(mut self) -> u8 {
+        tokio::select! {
+            _ = self.terminate.recv() => 143,
+            _ = self.interrupt.recv() => 130,
+        }
+    }
+}

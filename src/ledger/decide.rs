@@ -1,0 +1,227 @@
+//! Every decision over the ledger, as pure functions: who won, which batch is next, what may be removed.
+
+use uuid::Uuid;
+
+use super::Publication;
+use super::view::View;
+use crate::error::{Error, Kind, Result};
+
+/// How many applied batches keep their manifests, for a person to look at.
+pub const KEPT: usize = 20;
+
+/// A place in the ledger: generation, then sequence.
+pub type Place = (u64, u64);
+
+/// Rule 1: who won a sequence, when a manifest stands there.
+pub fn winner(mine: Uuid, found: Uuid) -> Publication {
+    if mine == found { Publication::Won } else { Publication::Lost(found) }
+}
+
+/// Rule 5: the batch that load applies next to a target whose watermark is given; `None` when all is applied.
+///
+/// A newer generation that is open is a resync under way: what is wrong with the watermark's own is then mended by its
+/// snapshot, and until that is there nothing is applied over the fault.
+///
+/// # Errors
+/// [`Kind::LedgerLost`] if the ledger knows less than the watermark, [`Kind::TargetBehind`] if a batch above the
+/// watermark is marked applied, [`Kind::LedgerGap`] if the next batch is missing while later ones are there.
+pub fn next_batch(view: &View, watermark: Place) -> Result<Option<Place>> {
+    if watermark.0 > view.highest().unwrap_or(0) {
+        let known = view.highest().map_or("is empty".to_owned(), |highest| format!("ends at generation {highest}"));
+        let message = format!("the target stands at batch {}/{}, but the ledger {known}", watermark.0, watermark.1);
+        return Err(Error::new(Kind::LedgerLost, message).advice(
+            "Check bucket.name, bucket.prefix and sync.name: most likely one of them changed. If the ledger is truly lost, run 'delsert resync' for the table",
+        ));
+    }
+    let snapshots = view.generations.keys().rev().copied().filter(|number| view.has_manifest(*number, 1));
+    let newest_snapshot = snapshots.max().filter(|generation| *generation > watermark.0);
+    let next = newest_snapshot.map_or((watermark.0, watermark.1 + 1), |generation| (generation, 1));
+    match fault(view, watermark, next) {
+        None => Ok(Some(next).filter(|next| view.has_manifest(next.0, next.1))),
+        Some(_) if view.newest_open().is_some_and(|newest| newest > next.0) => Ok(None),
+        Some(error) => Err(error),
+    }
+}
+
+/// What forbids applying `next` and all after it in its generation.
+fn fault(view: &View, watermark: Place, next: Place) -> Option<Error> {
+    let generation = view.generations.get(&next.0)?;
+    if let Some(applied) = generation.newest_applied().filter(|applied| (next.0, *applied) > watermark) {
+        let message = format!(
+            "batch {}/{applied} is marked applied, but the target stands at {}/{}: the target was restored or replaced",
+            next.0, watermark.0, watermark.1
+        );
+        return Some(Error::new(Kind::TargetBehind, message).advice("Run 'delsert resync' for the table"));
+    }
+    let newest = generation.newest_manifest().filter(|newest| *newest > next.1)?;
+    if view.has_manifest(next.0, next.1) {
+        return None;
+    }
+    let message = format!(
+        "batch {}/{} is missing from the ledger: the target stands at {}/{}, the ledger at {}/{newest}",
+        next.0, next.1, watermark.0, watermark.1, next.0
+    );
+    let advice = "Something else removed objects from the bucket. Restore them, or run 'delsert resync' for the table";
+    Some(Error::new(Kind::LedgerGap, message).advice(advice))
+}
+
+/// The number of the next generation to open: 1 + the highest that ledger or watermark knows.
+pub fn next_generation(view: &View, watermark: Place) -> u64 {
+    1 + view.highest().unwrap_or(0).max(watermark.0)
+}
+
+/// Keys that load removes once the watermark proves them done: all at or below it, but the newest [`KEPT`] applied
+/// manifests of its generation with their marks, and what opened it. Nothing above the watermark.
+pub fn tidy(view: &View, watermark: Place) -> Vec<String> {
+    let mut doomed = Vec::new();
+    for (number, generation) in view.generations.range(..=watermark.0) {
+        let current = *number == watermark.0;
+        if !current {
+            doomed.extend(generation.open.clone());
+        }
+        let done: Vec<_> =
+            generation.batches.iter().filter(|(sequence, _)| (*number, **sequence) <= watermark).collect();
+        let manifests = done.iter().rev().filter(|(_, batch)| current && batch.manifest.is_some());
+        let kept_from = manifests.take(KEPT).last().map_or(u64::MAX, |(sequence, _)| **sequence);
+        for (sequence, batch) in done {
+            doomed.extend(batch.files.iter().map(|(_, key)| key.clone()));
+            if *sequence < kept_from {
+                // The mark goes last: a batch without manifest is none, whatever its mark says.
+                doomed.extend(batch.manifest.clone());
+                doomed.extend(batch.applied.clone());
+            }
+        }
+    }
+    doomed
+}
+
+/// Whether an attempt's files at a place can no longer become a batch: its sequence has another attempt's manifest, or
+/// lies at or below tail or watermark without one, or its generation's successor has its snapshot. `winner` gives the
+/// attempt whose manifest stands at a place.
+pub fn is_orphan(view: &View, watermark: Place, place: Place, attempt: Uuid, winner: Option<Uuid>) -> bool {
+    let superseded = view.generations.range(place.0 + 1..).any(|(number, _)| view.has_manifest(*number, 1));
+    match winner {
+        _ if place <= watermark || superseded => true,
+        Some(winner) => winner != attempt,
+        None => view
+            .generations
+            .get(&place.0)
+            .and_then(super::view::Generation::newest_manifest)
+            .is_some_and(|tail| place.1 <= tail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::layout;
+
+    const ATTEMPT: Uuid = Uuid::from_u128(1);
+    const RIVAL: Uuid = Uuid::from_u128(2);
+
+    /// Builds a view from words: `1` opens a generation, `1/2` is a manifest, `1/2a` its mark, `1/2p` a part.
+    fn view(words: &str) -> View {
+        let keys = words.split_whitespace().map(|word| {
+            let (generation, batch) = word.split_once('/').unwrap_or((word, ""));
+            let generation = generation.parse().unwrap();
+            let sequence = batch.trim_end_matches(['a', 'p', 'r']).parse().unwrap_or(0);
+            match batch.chars().last() {
+                None => layout::open_path("t/", generation),
+                Some('a') => layout::applied_path("t/", generation, sequence),
+                Some('p') => format!("{}{ATTEMPT}-0000.csv", layout::batch_path("t/", generation, sequence)),
+                Some('r') => format!("{}{RIVAL}-0000.csv", layout::batch_path("t/", generation, sequence)),
+                Some(_) => layout::manifest_path("t/", generation, sequence),
+            }
+        });
+        View::from_keys("t/", keys.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn r5_the_newest_snapshot_else_exactly_the_next() {
+        for (ledger, watermark, expected) in [
+            ("", (0, 0), None),
+            ("1", (0, 0), None),
+            ("1 1/1", (0, 0), Some((1, 1))),
+            ("1 1/1 1/2", (1, 1), Some((1, 2))),
+            ("1 1/1a 1/2", (1, 2), None),
+            ("1 1/1 1/2 2 2/1", (1, 1), Some((2, 1))),
+            ("1 1/1 2 2/1 3", (1, 1), Some((2, 1))),
+            ("1 1/1 1/2 2", (1, 1), Some((1, 2))),
+            ("1 1/1 2 2/1 2/2 3 3/1", (2, 1), Some((3, 1))),
+        ] {
+            assert_eq!(next_batch(&view(ledger), watermark).unwrap(), expected, "{ledger} {watermark:?}");
+        }
+    }
+
+    #[test]
+    fn r5_gaps_lost_ledgers_and_restored_targets_are_refused() {
+        for (ledger, watermark, expected) in [
+            ("1 1/1 1/3", (1, 1), Kind::LedgerGap),
+            ("1 1/2", (1, 0), Kind::LedgerGap),
+            ("", (1, 4), Kind::LedgerLost),
+            ("1 1/1", (2, 4), Kind::LedgerLost),
+            ("1 1/1 1/1a 1/2 1/2a", (1, 1), Kind::TargetBehind),
+            ("1 1/1 1/1a", (0, 0), Kind::TargetBehind),
+            ("1 1/1 2 2/1 2/1a", (1, 1), Kind::TargetBehind),
+        ] {
+            assert_eq!(next_batch(&view(ledger), watermark).unwrap_err().kind(), expected, "{ledger} {watermark:?}");
+        }
+    }
+
+    #[test]
+    fn a_resync_mends_gaps_and_restored_targets() {
+        for (ledger, watermark, expected) in [
+            ("1 1/1 1/3 2", (1, 1), None),
+            ("1 1/1 1/3 2 2/1", (1, 1), Some((2, 1))),
+            ("1 1/1 1/2 1/2a 2", (1, 1), None),
+            ("1 1/1 1/2 1/2a 2 2/1", (1, 1), Some((2, 1))),
+            ("2 2/1", (1, 4), Some((2, 1))),
+            ("2", (1, 4), None),
+        ] {
+            assert_eq!(next_batch(&view(ledger), watermark).unwrap(), expected, "{ledger} {watermark:?}");
+        }
+    }
+
+    #[test]
+    fn tail_is_of_the_newest_open_generation() {
+        assert_eq!(view("1 1/1 1/2").tail(), Some((1, 2)));
+        assert_eq!(view("1 1/1 2").tail(), None);
+        assert_eq!(view("1 1/1 2/1").tail(), Some((1, 1)), "a generation that nobody opened is not one");
+        assert_eq!(next_generation(&view("1 2"), (0, 0)), 3);
+        assert_eq!(next_generation(&view(""), (7, 1)), 8);
+    }
+
+    #[test]
+    fn tidying_keeps_what_is_not_applied_and_the_newest_manifests() {
+        let mut words = "1 1/1 1/1a 1/1p 2".to_owned();
+        for sequence in 1..=30 {
+            words += &format!(" 2/{sequence} 2/{sequence}p 2/{sequence}a");
+        }
+        let listed = view(&(words + " 2/31 2/31p 2/32p 3 3/1p"));
+        let doomed = tidy(&listed, (2, 30));
+        let has = |key: &str| doomed.iter().any(|doomed| doomed == key);
+        assert!(has(&layout::open_path("t/", 1)) && has(&layout::manifest_path("t/", 1, 1)));
+        assert!(!has(&layout::open_path("t/", 2)) && !has(&layout::open_path("t/", 3)));
+        for sequence in 1..=30 {
+            assert_eq!(has(&layout::manifest_path("t/", 2, sequence)), sequence <= 10, "{sequence}");
+            assert_eq!(has(&layout::applied_path("t/", 2, sequence)), sequence <= 10, "{sequence}");
+        }
+        assert_eq!(doomed.iter().filter(|key| layout::attempt_of(key).is_some()).count(), 31);
+        assert!(doomed.iter().all(|key| !key.contains("0000000031") && !key.contains("0000000032")));
+        assert!(doomed.iter().all(|key| !key.starts_with("t/0000000003")));
+    }
+
+    #[test]
+    fn parts_of_a_live_attempt_are_nobodys_orphans() {
+        let listed = view("1 1/1 1/2 1/2p 1/2r 1/3p");
+        let orphan = |place, attempt, winner| is_orphan(&listed, (1, 1), place, attempt, winner);
+        assert!(!orphan((1, 2), ATTEMPT, Some(ATTEMPT)));
+        assert!(orphan((1, 2), RIVAL, Some(ATTEMPT)));
+        assert!(!orphan((1, 3), ATTEMPT, None), "tail + 1 is touched by nobody else");
+        assert!(orphan((1, 1), ATTEMPT, Some(ATTEMPT)), "applied");
+        let successor = view("1 1/1 1/2p 2");
+        assert!(!is_orphan(&successor, (1, 1), (1, 2), ATTEMPT, None), "its successor has no snapshot yet");
+        let successor = view("1 1/1 1/2p 2 2/1");
+        assert!(is_orphan(&successor, (1, 1), (1, 2), ATTEMPT, None));
+    }
+}

@@ -1,0 +1,130 @@
+//! How objects of the ledger are named: `<sync>/<schema>.<table>/<generation>/<sequence>/…` under the bucket's prefix.
+//!
+//! Numbers are zero-padded and sort as text. Names are percent-encoded from the catalogue's spelling, dots included.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::table::TableName;
+
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+
+/// Longest a name may be once encoded: two of them, the sync and the rest stay under S3's 1,024 bytes.
+const LONGEST: usize = 300;
+
+/// An object's place under a table's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `open.json` of a generation.
+    Open(u64),
+    /// An object of a batch: generation, sequence, and what it is.
+    Batch(u64, u64, Object),
+}
+
+/// An object of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// The manifest.
+    Manifest,
+    /// The mark that it was applied.
+    Applied,
+    /// A part, or a COPY manifest: an attempt's own.
+    Attempt(Uuid),
+}
+
+fn encode(name: &str) -> String {
+    let encoded = utf8_percent_encode(name, ENCODED).to_string();
+    if encoded.len() <= LONGEST {
+        return encoded;
+    }
+    let hash: String = Sha256::digest(name).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    // The tilde is always encoded in a name, so that no other name reads so.
+    format!("{}~{hash}", &encoded[..LONGEST - hash.len() - 1])
+}
+
+/// The path of a sync, with a slash at its end.
+pub fn sync_path(sync: &str) -> String {
+    format!("{}/", encode(sync))
+}
+
+/// The path of a table, with a slash at its end.
+pub fn table_path(sync: &str, table: &TableName) -> String {
+    format!("{}{}.{}/", sync_path(sync), encode(&table.schema), encode(&table.name))
+}
+
+/// The table that a folder below a sync's path belongs to; `None` if its name was shortened, or it is no table's.
+pub fn table_of(folder: &str) -> Option<TableName> {
+    let (schema, name) = folder.split_once('.').filter(|_| !folder.contains('~'))?;
+    let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
+    Some(TableName::new(decode(schema)?, decode(name)?))
+}
+
+/// The path of a generation's `open.json`.
+pub fn open_path(table_path: &str, generation: u64) -> String {
+    format!("{table_path}{generation:010}/open.json")
+}
+
+/// The path of a batch, with a slash at its end.
+pub fn batch_path(table_path: &str, generation: u64, sequence: u64) -> String {
+    format!("{table_path}{generation:010}/{sequence:010}/")
+}
+
+/// The path of a batch's manifest.
+pub fn manifest_path(table_path: &str, generation: u64, sequence: u64) -> String {
+    format!("{}manifest.json", batch_path(table_path, generation, sequence))
+}
+
+/// The path of a batch's mark.
+pub fn applied_path(table_path: &str, generation: u64, sequence: u64) -> String {
+    format!("{}applied.json", batch_path(table_path, generation, sequence))
+}
+
+/// Reads a path below a table's; `None` for what `delsert` did not write.
+pub fn parse(path: &str) -> Option<Place> {
+    let (generation, rest) = path.split_once('/')?;
+    let generation = generation.parse().ok()?;
+    if rest == "open.json" {
+        return Some(Place::Open(generation));
+    }
+    let (sequence, object) = rest.split_once('/')?;
+    let object = match object {
+        "manifest.json" => Object::Manifest,
+        "applied.json" => Object::Applied,
+        other => Object::Attempt(attempt_of(other)?),
+    };
+    Some(Place::Batch(generation, sequence.parse().ok()?, object))
+}
+
+/// The attempt that an object's last component names: `<attempt>-<n>.csv.zst` or `<attempt>.copy.json`.
+pub fn attempt_of(key: &str) -> Option<Uuid> {
+    let file = key.rsplit('/').next()?;
+    Uuid::try_parse(file.get(..36)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_fall_together_and_paths_read_back() {
+        let path = |schema: &str, name: &str| table_path("shop", &TableName::new(schema, name));
+        assert_eq!(path("Sales", "Order_Lines"), "shop/Sales.Order_Lines/");
+        assert_ne!(path("a", "b.c"), path("a.b", "c"));
+        assert_eq!(path("a/b", "c d"), "shop/a%2Fb.c%20d/");
+        let table = TableName::new("a.b/", "c~d é");
+        assert_eq!(table_of(table_path("shop", &table).trim_start_matches("shop/").trim_end_matches('/')), Some(table));
+        let long = "表".repeat(128);
+        assert!(path(&long, &long).len() < 700);
+        assert_ne!(path("s", &long), path("s", &format!("{}面", "表".repeat(127))));
+
+        let attempt = Uuid::from_u128(7);
+        assert_eq!(parse(&open_path("", 3)), Some(Place::Open(3)));
+        assert_eq!(parse(&manifest_path("", 3, 14)), Some(Place::Batch(3, 14, Object::Manifest)));
+        assert_eq!(parse(&applied_path("", 3, 14)), Some(Place::Batch(3, 14, Object::Applied)));
+        let part = format!("{}{attempt}-0000.csv.zst", batch_path("", 3, 14));
+        assert_eq!(parse(&part), Some(Place::Batch(3, 14, Object::Attempt(attempt))));
+        assert_eq!(parse("3/14/readme.txt"), None);
+        assert_eq!(parse("x/open.json"), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! Parts: rows on their way into the bucket, compressed, hashed and uploaded piece by piece as they come.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::types::CompletedPart;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::bucket::{Bucket, Upload};
+use crate::config::Compression;
+use crate::csv::Encoder;
+use crate::error::{Error, Kind, Result};
+use crate::manifest;
+use crate::row::{Cell, Operation, RowSink};
+use crate::table::TableName;
+
+/// The least that S3 takes as a piece that is not the last.
+const PIECE: usize = 5 << 20;
+
+/// Encoded rows gathered before they are compressed.
+const GATHER: usize = 192 << 10;
+
+/// What [`Writer::finish`] gives.
+#[derive(Debug)]
+pub struct Written {
+    /// The parts, each verified in the bucket.
+    pub parts: Vec<manifest::Part>,
+    /// Rows upserted.
+    pub upserts: u64,
+    /// Keys deleted.
+    pub deletes: u64,
+    /// Values whose seventh digit of a second was cut.
+    pub cut_digits: u64,
+}
+
+/// A [`RowSink`] that writes an attempt's parts.
+pub struct Writer<'a> {
+    bucket: &'a Bucket,
+    stem: String,
+    compression: Compression,
+    part_size: u64,
+    encoder: Encoder,
+    open: Option<OpenPart>,
+    finished: Vec<manifest::Part>,
+    rows_in_finished: u64,
+    progress: Progress,
+}
+
+/// Tells from time to time how far the rows have come.
+struct Progress {
+    table: String,
+    every: Duration,
+    started: Instant,
+    told: Instant,
+    bytes: u64,
+}
+
+/// The part being written.
+struct OpenPart {
+    key: String,
+    compressor: Compressor,
+    hash: Sha256,
+    bytes: u64,
+    upload: Option<Upload>,
+    pieces: Vec<CompletedPart>,
+}
+
+enum Compressor {
+    Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
+    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    None(Vec<u8>),
+}
+
+/// The file ending of parts.
+pub fn extension(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Zstd => "csv.zst",
+        Compression::Gzip => "csv.gz",
+        Compression::None => "csv",
+    }
+}
+
+impl Compressor {
+    fn new(compression: Compression) -> Result<Self> {
+        Ok(match compression {
+            Compression::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 1).map_err(local)?)),
+            Compression::Gzip => Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(4))),
+            Compression::None => Self::None(Vec::new()),
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Zstd(encoder) => encoder.write_all(bytes).map_err(local),
+            Self::Gzip(encoder) => encoder.write_all(bytes).map_err(local),
+            Self::None(buffer) => {
+                buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn output(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Zstd(encoder) => encoder.get_mut(),
+            Self::Gzip(encoder) => encoder.get_mut(),
+            Self::None(buffer) => buffer,
+        }
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Zstd(encoder) => encoder.finish().map_err(local),
+            Self::Gzip(encoder) => encoder.finish().map_err(local),
+            Self::None(buffer) => Ok(buffer),
+        }
+    }
+}
+
+fn local(error: std::io::Error) -> Error {
+    Error::new(Kind::Internal, "compression failed").because(error)
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of parts named `<stem>-<n>.<ending>`.
+    pub fn new(bucket: &'a Bucket, stem: String, compression: Compression, part_size: u64, encoder: Encoder) -> Self {
+        Self {
+            bucket,
+            stem,
+            compression,
+            part_size,
+            encoder,
+            open: None,
+            finished: Vec::new(),
+            rows_in_finished: 0,
+            progress: Progress::new(),
+        }
+    }
+
+    /// The same, telling its progress under a table's name.
+    #[must_use]
+    pub fn on(mut self, table: &TableName) -> Self {
+        self.progress.table = table.to_string();
+        self
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.encoder.upserts() + self.encoder.deletes()
+    }
+
+    /// Ends the last part; all parts are then verified in the bucket.
+    ///
+    /// # Errors
+    /// The bucket's, or [`Kind::BucketUnreachable`] where it stored something else.
+    pub async fn finish(&mut self) -> Result<Written> {
+        self.compress(true)?;
+        self.finish_part().await?;
+        Ok(Written {
+            parts: std::mem::take(&mut self.finished),
+            upserts: self.encoder.upserts(),
+            deletes: self.encoder.deletes(),
+            cut_digits: self.encoder.cut_digits(),
+        })
+    }
+
+    fn compress(&mut self, finished: bool) -> Result<()> {
+        if self.encoder.buffered() == 0 {
+            return Ok(());
+        }
+        if self.open.is_none() {
+            let key = format!("{}-{:04}.{}", self.stem, self.finished.len(), extension(self.compression));
+            let compressor = Compressor::new(self.compression)?;
+            let hash = Sha256::new();
+            self.open = Some(OpenPart { key, compressor, hash, bytes: 0, upload: None, pieces: Vec::new() });
+        }
+        let Some(part) = &mut self.open else { return Ok(()) };
+        self.encoder.drain(finished, |bytes| part.compressor.write(bytes))
+    }
+
+    async fn send_pieces(&mut self) -> Result<()> {
+        let Some(part) = &mut self.open else { return Ok(()) };
+        if part.compressor.output().len() >= PIECE {
+            let piece = std::mem::take(part.compressor.output());
+            self.progress.bytes += piece.len() as u64;
+            part.send(self.bucket, piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_part(&mut self) -> Result<()> {
+        let Some(mut part) = self.open.take() else { return Ok(()) };
+        let rest = std::mem::replace(&mut part.compressor, Compressor::None(Vec::new())).finish()?;
+        let tag = match part.upload.clone() {
+            None => {
+                part.account(&rest);
+                self.bucket.put(&part.key, Bytes::from(rest)).await?
+            }
+            Some(upload) => {
+                if !rest.is_empty() {
+                    part.send(self.bucket, rest).await?;
+                }
+                self.bucket.complete_upload(&upload, std::mem::take(&mut part.pieces)).await?
+            }
+        };
+        let stored = self.bucket.head(&part.key).await?;
+        if stored.as_ref().is_none_or(|stored| stored.bytes != part.bytes || stored.tag != tag) {
+            let message = format!("bucket '{}' stored '{}' otherwise than it was sent", self.bucket.name(), part.key);
+            return Err(Error::new(Kind::BucketUnreachable, message).advice("Try again"));
+        }
+        // Rows still in the encoder are counted there but go into the next part.
+        let rows = self.rows() - self.encoder.held() - self.rows_in_finished;
+        self.rows_in_finished += rows;
+        let sha256 = part.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.finished.push(manifest::Part { key: part.key, rows, bytes: part.bytes, sha256 });
+        Ok(())
+    }
+}
+
+impl Progress {
+    fn new() -> Self {
+        // A terminal is watched, a log is read later.
+        let every = Duration::from_secs(if std::io::stderr().is_terminal() { 2 } else { 10 });
+        Self { table: String::new(), every, started: Instant::now(), told: Instant::now(), bytes: 0 }
+    }
+
+    fn tell(&mut self, rows: u64) {
+        if self.told.elapsed() < self.every {
+            return;
+        }
+        self.told = Instant::now();
+        let rate = u128::from(rows) * 1000 / self.started.elapsed().as_millis().max(1);
+        tracing::info!(table = self.table, rows, rows_per_second = rate, bytes = self.bytes, "extracting");
+    }
+}
+
+impl OpenPart {
+    fn account(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    async fn send(&mut self, bucket: &Bucket, piece: Vec<u8>) -> Result<()> {
+        self.account(&piece);
+        let upload = match &self.upload {
+            Some(upload) => upload,
+            None => self.upload.insert(bucket.begin_upload(&self.key).await?),
+        };
+        let number = i32::try_from(self.pieces.len() + 1).unwrap_or(i32::MAX);
+        self.pieces.push(bucket.upload_piece(upload, number, Bytes::from(piece)).await?);
+        Ok(())
+    }
+}
+
+impl RowSink for Writer<'_> {
+    fn begin(&mut self, operation: Operation) {
+        self.encoder.begin(operation);
+    }
+
+    fn cell(&mut self, cell: Cell<'_>) -> Result<()> {
+        self.encoder.cell(cell)
+    }
+
+    fn end(&mut self) -> Result<bool> {
+        self.encoder.end()?;
+        Ok(self.encoder.buffered() >= GATHER)
+    }
+
+    async fn drain(&mut self) -> Result<()> {
+        self.compress(false)?;
+        self.progress.tell(self.encoder.upserts() + self.encoder.deletes());
+        self.send_pieces().await?;
+        let Some(part) = &mut self.open else { return Ok(()) };
+        if part.bytes + part.compressor.output().len() as u64 >= self.part_size {
+            self.finish_part().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! The database read: what a source promises to the tasks.
+//!
+//! A source knows neither CSV nor S3 nor targets. It tells which tables it has and how far its history reaches, and
+//! pushes rows into a [`RowSink`]. Positions are opaque to everybody else.
+
+pub mod sqlserver;
+
+use std::time::Duration;
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::manifest::{CommitTime, Fingerprint, Instance};
+use crate::position::Position;
+use crate::row::RowSink;
+use crate::table::{Table, TableName};
+
+/// What a source says of itself.
+#[derive(Debug, Clone)]
+pub struct SourceInfo {
+    /// Server version.
+    pub version: String,
+    /// Edition.
+    pub edition: String,
+    /// Database.
+    pub database: String,
+    /// Login.
+    pub login: String,
+    /// Roles that matter and the login has.
+    pub rights: Vec<String>,
+    /// Whether the database captures changes.
+    pub captures: bool,
+    /// How long history is kept, if the login may know.
+    pub retention: Option<Duration>,
+    /// Who the source is.
+    pub fingerprint: Fingerprint,
+    /// Whether names that differ only by case are one name.
+    pub ignores_case: bool,
+    /// What the login lacks and other findings, each with the statement that mends it.
+    pub findings: Vec<String>,
+}
+
+/// A table that the configuration includes.
+#[derive(Debug, Clone)]
+pub struct SourceTable {
+    /// Name, columns that can flow, key.
+    pub table: Table,
+    /// Its capture instances: ours last, and of those the newest last.
+    pub captures: Vec<Capture>,
+    /// Why the table cannot be synced as it is.
+    pub blocked: Option<std::sync::Arc<Error>>,
+    /// What a person should know.
+    pub findings: Vec<String>,
+}
+
+/// A capture instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// Name and creation time.
+    pub instance: Instance,
+    /// The lowest position from which it still has all changes.
+    pub start: Position,
+    /// Whether this sync made it.
+    pub ours: bool,
+    /// Names of the columns it captures.
+    pub columns: Vec<String>,
+    /// Names of the columns that identify a row, in order.
+    pub key: Vec<String>,
+}
+
+impl SourceTable {
+    /// The instance to read changes of a table from that flows with these columns and this key.
+    pub fn capture(&self, flow: &Table) -> Option<&Capture> {
+        let serves = |capture: &&Capture| {
+            capture.key == flow.key && flow.columns.iter().all(|column| capture.columns.contains(&column.name))
+        };
+        self.captures.iter().rev().find(serves)
+    }
+}
+
+/// How far a table's history reaches, read in one statement.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// The last position captured.
+    pub maximum: Position,
+    /// The lowest position from which the instance still has all changes.
+    pub minimum: Position,
+    /// When the transaction at the position asked for committed, if the source knows one there.
+    pub committed: Option<CommitTime>,
+}
+
+/// Which table, by which instance.
+#[derive(Debug, Clone, Copy)]
+pub struct Tracked<'a> {
+    /// The table as it flows.
+    pub table: &'a Table,
+    /// The instance.
+    pub capture: &'a Capture,
+}
+
+/// A database. One value holds one connection; it is used for one thing at a time.
+pub trait Source: Sized + Send + 'static {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// The source does not answer, refuses the login, or TLS fails.
+    fn connect(config: &config::Source) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Asks who the source is and what the login may do.
+    ///
+    /// # Errors
+    /// The connection failed. What the login may not read is a finding.
+    fn describe(&mut self) -> impl Future<Output = Result<SourceInfo>> + Send;
+
+    /// Turns capture on for the database.
+    ///
+    /// # Errors
+    /// The login lacks the right.
+    fn enable_capture(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// The tables that the configuration includes, in a handful of statements however many there are.
+    ///
+    /// # Errors
+    /// The connection failed, or the catalogue may not be read.
+    fn tables(&mut self, config: &config::Config) -> impl Future<Output = Result<Vec<SourceTable>>> + Send;
+
+    /// Makes a capture instance for a table, named for the sync. One that is there already is no error.
+    ///
+    /// # Errors
+    /// The login lacks the right, or the source refuses.
+    fn enable_table(&mut self, sync: &str, table: &Table) -> impl Future<Output = Result<()>> + Send;
+
+    /// The last position captured. A capture job that has just been made is waited for.
+    ///
+    /// # Errors
+    /// [`Kind::CaptureNeverRan`](crate::error::Kind::CaptureNeverRan), or the connection failed.
+    fn maximum(&mut self) -> impl Future<Output = Result<Position>> + Send;
+
+    /// How far the history of an instance reaches, and when the transaction at `at` committed.
+    ///
+    /// # Errors
+    /// [`Kind::ZeroMinimum`](crate::error::Kind::ZeroMinimum) for an unknown instance or a missing right.
+    fn bounds(&mut self, tracked: Tracked<'_>, at: &Position) -> impl Future<Output = Result<Bounds>> + Send;
+
+    /// For each window `(from, to]`, whether anything changed in it. Few statements for many windows.
+    ///
+    /// # Errors
+    /// The connection failed, or an instance may not be read.
+    fn changed(&mut self, windows: &[(&Capture, Position, Position)])
+    -> impl Future<Output = Result<Vec<bool>>> + Send;
+
+    /// Pushes the last change of each key in the window `(from, to]`, deletes always included. The caller has checked
+    /// the bounds before and checks them again after.
+    ///
+    /// # Errors
+    /// The connection failed, the instance is gone, or the sink refused.
+    fn changes<S: RowSink>(
+        &mut self,
+        tracked: Tracked<'_>,
+        from: &Position,
+        to: &Position,
+        sink: &mut S,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Copies the whole table, and gives the position from which changes set right what the copy saw too early or too
+    /// late: read before the first row. Rows come in key order; a row that moved may come twice.
+    ///
+    /// # Errors
+    /// [`Kind::CaptureNeverRan`](crate::error::Kind::CaptureNeverRan), the connection failed, or the sink refused.
+    fn snapshot<S: RowSink>(
+        &mut self,
+        tracked: Tracked<'_>,
+        sink: &mut S,
+    ) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Purges history up to a position that is durable, and gives whether anything was to purge.
+    ///
+    /// # Errors
+    /// The login lacks the right, or the source could not.
+    fn purge(&mut self, tracked: Tracked<'_>, up_to: &Position) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Whether two names are one to the source.
+pub fn same_name(ignores_case: bool, left: &str, right: &str) -> bool {
+    left == right || (ignores_case && left.to_lowercase() == right.to_lowercase())
+}
+
+/// Whether the include and exclude patterns let a table through.
+pub fn is_included(include: &[String], exclude: &[String], table: &TableName, ignores_case: bool) -> bool {
+    let fold = |text: &str| if ignores_case { text.to_lowercase() } else { text.to_owned() };
+    let name = fold(&format!("{}.{}", table.schema, table.name));
+    let matches = |pattern: &String| crate::table::matches_pattern(&fold(pattern), &name);
+    include.iter().any(matches) && !exclude.iter().any(matches)
+}

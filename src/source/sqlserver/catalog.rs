@@ -1,0 +1,186 @@
+//! The catalogue: tables, columns, keys and capture instances, in a handful of statements for all tables.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tiberius::Row;
+
+use super::client::{Client, bytes, integer, text};
+use super::decode::datetime_text;
+use super::sql;
+use super::types::Described;
+use crate::config::{Config, Source};
+use crate::error::{Error, Kind, Result};
+use crate::manifest::Instance;
+use crate::position::Position;
+use crate::source::{Capture, SourceTable, is_included, same_name};
+use crate::table::{Table, TableName};
+
+/// Rows by the `object_id` in their first cell, in order.
+fn by_object(rows: Vec<Row>) -> HashMap<i64, Vec<Row>> {
+    let mut map: HashMap<i64, Vec<Row>> = HashMap::new();
+    for row in rows {
+        map.entry(integer(&row, 0)).or_default().push(row);
+    }
+    map
+}
+
+/// All included tables.
+pub async fn tables(
+    client: &mut Client,
+    source: &Source,
+    config: &Config,
+    captures: bool,
+    ignores_case: bool,
+) -> Result<Vec<SourceTable>> {
+    let names: Vec<_> = client
+        .batch(sql::TABLES)
+        .await?
+        .iter()
+        .map(|row| (integer(row, 0), TableName::new(text(row, 1), text(row, 2))))
+        .filter(|(_, name)| is_included(&source.include, &source.exclude, name, ignores_case))
+        .collect();
+    let mut columns = by_object(client.batch(sql::COLUMNS).await?);
+    let keys = by_object(client.batch(sql::KEYS).await?);
+    let mut instances = if captures { instances(client, &config.sync.name).await? } else { HashMap::new() };
+    let mut found = Vec::with_capacity(names.len());
+    for (object_id, name) in names {
+        let described: Vec<_> = columns.remove(&object_id).unwrap_or_default().iter().map(describe).collect();
+        let primary: Vec<_> = keys.get(&object_id).into_iter().flatten().map(|row| text(row, 3)).collect();
+        let captured = instances.remove(&object_id).unwrap_or_default();
+        found.push(assemble(config, name, &described, &primary, captured, ignores_case));
+    }
+    Ok(found)
+}
+
+fn describe(row: &Row) -> Described {
+    let (type_name, base) = (text(row, 2), text(row, 3));
+    let small = |at| u8::try_from(integer(row, at)).unwrap_or(0);
+    Described {
+        name: text(row, 1),
+        // An alias type's base; a CLR type has none and stands for itself.
+        base: if base.is_empty() { type_name } else { base },
+        max_length: integer(row, 4),
+        precision: small(5),
+        scale: small(6),
+        collation: text(row, 7),
+        nullable: integer(row, 8) != 0,
+        computed: integer(row, 9) != 0,
+    }
+}
+
+async fn instances(client: &mut Client, sync: &str) -> Result<HashMap<i64, Vec<Capture>>> {
+    let list = client.batch(sql::INSTANCES).await?;
+    let names = |rows: Vec<Row>| -> HashMap<i64, Vec<String>> {
+        by_object(rows).into_iter().map(|(id, rows)| (id, rows.iter().map(|row| text(row, 1)).collect())).collect()
+    };
+    let mut columns = names(client.batch(sql::CAPTURED).await?);
+    let mut keys = names(client.batch(sql::INSTANCE_KEYS).await?);
+    let mut found: HashMap<i64, Vec<Capture>> = HashMap::new();
+    for row in &list {
+        let id = integer(row, 0);
+        let name = text(row, 2);
+        let Some(start) = bytes(row, 3) else { continue };
+        let capture = Capture {
+            ours: name.starts_with(&instance_prefix(sync)),
+            instance: Instance { name, created: datetime_text(row, 4).unwrap_or_default() },
+            start: Position::new(start),
+            columns: columns.remove(&id).unwrap_or_default(),
+            key: keys.remove(&id).unwrap_or_default(),
+        };
+        found.entry(integer(row, 1)).or_default().push(capture);
+    }
+    // The list came in order of creation, which a stable sort keeps.
+    found.values_mut().for_each(|captures| captures.sort_by_key(|capture| capture.ours));
+    Ok(found)
+}
+
+fn assemble(
+    config: &Config,
+    name: TableName,
+    described: &[Described],
+    primary: &[String],
+    captures: Vec<Capture>,
+    ignores_case: bool,
+) -> SourceTable {
+    let options = config.options(&name, |left, right| same_name(ignores_case, left, right));
+    let is_excluded =
+        |column: &str| options.exclude_columns.iter().any(|excluded| same_name(ignores_case, excluded, column));
+    let mut findings = Vec::new();
+    let mut columns = Vec::new();
+    for column in described.iter().filter(|column| !column.computed && !is_excluded(&column.name)) {
+        match column.column() {
+            Some(column) => columns.push(column),
+            None => findings.push(format!(
+                "{name}: column '{}' is of type {}, which cannot be carried, and is left out; exclude_columns = [\"{}\"] says that this is meant",
+                column.name, column.base, column.name
+            )),
+        }
+    }
+    let keyed = captures.last().map(|capture| capture.key.clone()).filter(|key| !key.is_empty());
+    let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
+    let blocked = block(&table, &is_excluded).map(Arc::new);
+    SourceTable { table, captures, blocked, findings }
+}
+
+/// Why a table cannot be synced.
+fn block(table: &Table, is_excluded: &impl Fn(&str) -> bool) -> Option<Error> {
+    let name = &table.name;
+    if table.key.is_empty() {
+        let advice = format!("Give it a primary key, or leave it out: exclude = [\"{}.{}\"]", name.schema, name.name);
+        return Some(Error::new(Kind::NoKey, "has no key that identifies a row").advice(advice).on(name));
+    }
+    if let Some(column) = table.key.iter().find(|key| is_excluded(key)) {
+        let message = format!("column '{column}' is part of the key and in exclude_columns");
+        return Some(Error::new(Kind::Config, message).advice("Take it out of exclude_columns").on(name));
+    }
+    let missing = table.key.iter().find(|key| !table.columns.iter().any(|column| column.name == **key));
+    missing.map(|column| {
+        let message = format!("key column '{column}' is computed or of a type that cannot be carried");
+        Error::new(Kind::NoKey, message).advice("Leave the table out with exclude").on(name)
+    })
+}
+
+fn short_hash(parts: &[&str], bytes: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Letters and digits of a name, at most so many.
+fn plain(name: &str, most: usize) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).take(most).collect()
+}
+
+/// How the names of all instances begin that a sync makes.
+fn instance_prefix(sync: &str) -> String {
+    format!("delsert_{}_{}_", plain(sync, 20), short_hash(&[sync], 4))
+}
+
+/// The name of the instance that a sync makes for a table with these columns: at most 100 characters, and no other's.
+pub fn instance_name(sync: &str, table: &Table) -> String {
+    let mut parts = vec![table.name.schema.as_str(), table.name.name.as_str()];
+    parts.extend(table.columns.iter().map(|column| column.name.as_str()));
+    format!("{}{}_{}", instance_prefix(sync), plain(&table.name.name, 30), short_hash(&parts, 6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(schema: &str, name: &str) -> Table {
+        Table { name: TableName::new(schema, name), key: Vec::new(), columns: Vec::new() }
+    }
+
+    #[test]
+    fn instance_names_fit_and_do_not_fall_together() {
+        let long = "x".repeat(128);
+        assert!(instance_name(&long, &table(&long, &long)).len() <= 100);
+        assert_ne!(instance_name("s", &table("a", "b_c")), instance_name("s", &table("a_b", "c")));
+        assert!(!instance_name("shop_eu", &table("a", "b")).starts_with(&instance_prefix("shop")));
+    }
+}

@@ -1,0 +1,152 @@
+//! SQL Server, read through change data capture.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`client`] | the connection, and its failures told apart |
+//! | [`describe`] | who the server is and what the login may do |
+//! | [`catalog`] | tables, columns, keys, capture instances |
+//! | [`types`], [`decode`] | what each type holds, and the driver's cells as ours |
+//! | [`cdc`] | enabling, bounds, changes of a window, purging |
+//! | [`snapshot`] | the copy of a whole table |
+//! | [`sql`] | all statements, as text |
+//!
+//! Nothing outside knows what an LSN is.
+
+mod catalog;
+mod cdc;
+mod client;
+mod decode;
+mod describe;
+mod snapshot;
+mod sql;
+mod types;
+
+use std::time::Duration;
+
+use client::Client;
+
+use super::{Bounds, Capture, Source, SourceInfo, SourceTable, Tracked};
+use crate::config;
+use crate::error::{Error, Kind, Result};
+use crate::position::Position;
+use crate::row::RowSink;
+use crate::table::Table;
+
+/// The length of an LSN.
+const LSN: usize = 10;
+
+/// A connection to SQL Server.
+pub struct SqlServer {
+    config: config::Source,
+    client: Client,
+    /// The second login's connection, made when first needed.
+    admin: Option<Client>,
+    database: Option<describe::Database>,
+}
+
+impl SqlServer {
+    /// The connection that may enable and purge.
+    async fn admin(&mut self) -> Result<&mut Client> {
+        let Some(login) = &self.config.admin else { return Ok(&mut self.client) };
+        let client = match self.admin.take() {
+            Some(client) => client,
+            None => Client::connect(&self.config, login).await?,
+        };
+        Ok(self.admin.insert(client))
+    }
+
+    async fn database(&mut self) -> Result<describe::Database> {
+        if let Some(database) = &self.database {
+            return Ok(database.clone());
+        }
+        let database = describe::database(&mut self.client).await?;
+        Ok(self.database.insert(database).clone())
+    }
+}
+
+impl Source for SqlServer {
+    async fn connect(config: &config::Source) -> Result<Self> {
+        if config.instance.is_some() {
+            return Err(Error::new(Kind::Config, "source.instance: named instances are not supported yet")
+                .advice("Give the instance's TCP port by source.port"));
+        }
+        let client = Client::connect(config, &config.login).await?;
+        Ok(Self { config: config.clone(), client, admin: None, database: None })
+    }
+
+    async fn describe(&mut self) -> Result<SourceInfo> {
+        self.database = None;
+        let database = self.database().await?;
+        describe::describe(&mut self.client, &self.config, &database).await
+    }
+
+    async fn enable_capture(&mut self) -> Result<()> {
+        cdc::enable_database(self.admin().await?).await?;
+        self.database = None;
+        Ok(())
+    }
+
+    async fn tables(&mut self, config: &config::Config) -> Result<Vec<SourceTable>> {
+        let database = self.database().await?;
+        catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
+    }
+
+    async fn enable_table(&mut self, sync: &str, table: &Table) -> Result<()> {
+        cdc::enable_table(self.admin().await?, sync, table).await.map_err(|error| error.on(&table.name))
+    }
+
+    async fn maximum(&mut self) -> Result<Position> {
+        cdc::maximum(&mut self.client).await
+    }
+
+    async fn bounds(&mut self, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
+        lsn(at)?;
+        cdc::bounds(&mut self.client, tracked, at).await
+    }
+
+    async fn changed(&mut self, windows: &[(&Capture, Position, Position)]) -> Result<Vec<bool>> {
+        cdc::changed(&mut self.client, windows).await
+    }
+
+    async fn changes<S: RowSink>(
+        &mut self,
+        tracked: Tracked<'_>,
+        from: &Position,
+        to: &Position,
+        sink: &mut S,
+    ) -> Result<()> {
+        cdc::changes(&mut self.client, tracked, lsn(from)?, lsn(to)?, sink).await
+    }
+
+    async fn snapshot<S: RowSink>(&mut self, tracked: Tracked<'_>, sink: &mut S) -> Result<Position> {
+        let isolated = self.database().await?.snapshot_isolation;
+        snapshot::copy(&mut self.client, tracked, isolated, sink).await
+    }
+
+    async fn purge(&mut self, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {
+        if *up_to <= tracked.capture.start {
+            return Ok(false);
+        }
+        let low_water = cdc::low_water(&mut self.client, up_to).await?;
+        let Some(low_water) = low_water.filter(|mark| *mark > tracked.capture.start) else { return Ok(false) };
+        cdc::purge(self.admin().await?, tracked, &low_water).await.map(|()| true)
+    }
+}
+
+/// A position that is an LSN; one from a command line or an older manifest might not be.
+fn lsn(position: &Position) -> Result<&Position> {
+    if position.as_bytes().len() == LSN {
+        return Ok(position);
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("'{position}' is not an LSN of SQL Server: expected 0x and 20 hexadecimal digits"),
+    )
+    .advice("Use the 'cut' that a summary of check prints"))
+}
+
+/// How long a capture job that has just been made is waited for.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked for meanwhile.
+const CAPTURE_LOOK: Duration = Duration::from_millis(250);

@@ -1,0 +1,212 @@
+//! All T-SQL that is sent, as text. Names come from the catalogue and are quoted here, values are parameters or
+//! hexadecimal literals.
+
+use std::fmt::Write;
+
+use crate::position::Position;
+
+/// A name in brackets.
+pub fn name(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+/// A text as a literal.
+pub fn literal(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
+}
+
+/// A change table.
+pub fn change_table(instance: &str) -> String {
+    format!("[cdc].{}", name(&format!("{instance}_CT")))
+}
+
+pub const DATABASE: &str = "SELECT d.is_cdc_enabled, d.snapshot_isolation_state, \
+     CAST(d.collation_name AS nvarchar(128)) AS collation_name \
+     FROM sys.databases AS d WHERE d.name = DB_NAME()";
+
+pub const SERVER: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), \
+     CAST(SERVERPROPERTY('Edition') AS nvarchar(128)), CAST(DB_NAME() AS nvarchar(128))";
+
+pub const LOGIN: &str = "SELECT CAST(SUSER_SNAME() AS nvarchar(128))";
+
+pub const ROLES: &str = "SELECT CAST(IS_SRVROLEMEMBER('sysadmin') AS int), CAST(IS_MEMBER('db_owner') AS int)";
+
+pub const BROKER: &str =
+    "SELECT CAST(d.service_broker_guid AS nvarchar(36)) FROM sys.databases AS d WHERE d.name = DB_NAME()";
+
+pub const RETENTION: &str = "SELECT CAST(j.retention AS bigint) FROM msdb.dbo.cdc_jobs AS j \
+     WHERE j.job_type = N'cleanup' AND j.database_id = DB_ID()";
+
+pub const TABLES: &str = "SELECT t.object_id, CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name \
+     FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id \
+     WHERE t.is_ms_shipped = 0 ORDER BY s.name, t.name";
+
+pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS column_name, \
+     CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
+     CAST(c.max_length AS int) AS max_length, CAST(c.precision AS int) AS precision, CAST(c.scale AS int) AS scale, \
+     CAST(c.collation_name AS nvarchar(128)) AS collation_name, c.is_nullable, c.is_computed \
+     FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
+     JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
+     LEFT JOIN sys.types AS b ON b.user_type_id = y.system_type_id \
+     WHERE t.is_ms_shipped = 0 ORDER BY c.object_id, c.column_id";
+
+pub const KEYS: &str = "SELECT i.object_id, CAST(i.name AS nvarchar(128)) AS index_name, i.is_primary_key, \
+     CAST(c.name AS nvarchar(128)) AS column_name, c.is_nullable \
+     FROM sys.indexes AS i JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id \
+     JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id \
+     JOIN sys.tables AS t ON t.object_id = i.object_id \
+     WHERE t.is_ms_shipped = 0 AND i.is_primary_key = 1 AND k.key_ordinal > 0 \
+     ORDER BY i.object_id, i.index_id, k.key_ordinal";
+
+pub const INSTANCES: &str = "SELECT ct.object_id, ct.source_object_id, CAST(ct.capture_instance AS nvarchar(128)) AS capture_instance, \
+     ct.start_lsn, ct.create_date FROM cdc.change_tables AS ct ORDER BY ct.create_date, ct.capture_instance";
+
+pub const CAPTURED: &str = "SELECT cc.object_id, CAST(cc.column_name AS nvarchar(128)) AS column_name \
+     FROM cdc.captured_columns AS cc ORDER BY cc.object_id, cc.column_ordinal";
+
+pub const INSTANCE_KEYS: &str = "SELECT ic.object_id, CAST(ic.column_name AS nvarchar(128)) AS column_name \
+     FROM cdc.index_columns AS ic ORDER BY ic.object_id, ic.index_ordinal";
+
+pub const MAXIMUM: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn";
+
+/// `@P1`: instance, `@P2`: position.
+pub const BOUNDS: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn, sys.fn_cdc_get_min_lsn(@P1) AS min_lsn, \
+     sys.fn_cdc_map_lsn_to_time(CAST(@P2 AS binary(10))) AS committed, \
+     DATEDIFF(second, GETUTCDATE(), GETDATE()) AS utc_offset";
+
+/// `@P1`: position.
+pub const LOW_WATER: &str = "SELECT MAX(m.start_lsn) AS low_water FROM cdc.lsn_time_mapping AS m \
+     WHERE m.start_lsn <= CAST(@P1 AS binary(10))";
+
+pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db";
+
+/// Enables an instance that captures the given columns.
+pub fn enable_table(schema: &str, table: &str, instance: &str, columns: &[String]) -> String {
+    let columns: Vec<_> = columns.iter().map(|column| name(column)).collect();
+    format!(
+        "EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, \
+         @capture_instance = {}, @supports_net_changes = 0, @captured_column_list = {}",
+        literal(schema),
+        literal(table),
+        literal(instance),
+        literal(&columns.join(", "))
+    )
+}
+
+/// For each window, 1 if anything changed in it.
+pub fn changed<'a>(windows: impl IntoIterator<Item = (&'a str, &'a Position, &'a Position)>) -> String {
+    let mut sql = String::from("SELECT ");
+    for (at, (instance, from, to)) in windows.into_iter().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let _ = write!(
+            sql,
+            "{comma}CASE WHEN EXISTS (SELECT 1 FROM {} AS t WHERE t.[__$start_lsn] > {from} AND t.[__$start_lsn] <= {to}) THEN 1 ELSE 0 END AS w{at}",
+            change_table(instance)
+        );
+    }
+    sql
+}
+
+/// What reading changes selects.
+pub struct Changes<'a> {
+    /// Instance.
+    pub instance: &'a str,
+    /// Columns, each with the expression that reads it.
+    pub columns: Vec<(String, String)>,
+    /// Expressions that identify a row exactly as it is spelled.
+    pub identity: Vec<String>,
+    /// Whether a before-image stands for a delete of its key: needed where a key can change in spelling alone.
+    pub before_images: bool,
+    /// Whether the change table has `__$command_id`.
+    pub command_id: bool,
+}
+
+/// The last change of each key in `(@P1, @P2]`: operation first, then the columns.
+pub fn changes(changes: &Changes<'_>) -> String {
+    let list = |pick: fn(&(String, String)) -> String| changes.columns.iter().map(pick).collect::<Vec<_>>().join(", ");
+    let command_id = if changes.command_id { "t.[__$command_id] DESC, " } else { "" };
+    let operations = if changes.before_images { "" } else { " AND t.[__$operation] <> 3" };
+    format!(
+        "SELECT c.[__$operation], {outer} FROM (SELECT t.[__$operation], {inner}, \
+         ROW_NUMBER() OVER (PARTITION BY {identity} ORDER BY t.[__$start_lsn] DESC, {command_id}t.[__$seqval] DESC, t.[__$operation] DESC) AS [__$newest] \
+         FROM {table} AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10)){operations}) AS c \
+         WHERE c.[__$newest] = 1",
+        outer = list(|(column, expression)| expression.replace("{}", &format!("c.{}", name(column)))),
+        inner = list(|(column, _)| format!("t.{}", name(column))),
+        identity = changes.identity.join(", "),
+        table = change_table(changes.instance),
+    )
+}
+
+/// A range of a table in key order, at most `limit` rows; `after` holds the expressions of the last key read.
+pub fn range(table: &str, columns: &[(String, String)], key: &[String], after: &[String], limit: usize) -> String {
+    let list: Vec<_> =
+        columns.iter().map(|(column, expression)| expression.replace("{}", &format!("t.{}", name(column)))).collect();
+    let key: Vec<_> = key.iter().map(|column| format!("t.{}", name(column))).collect();
+    // (a > x) or (a = x and b > y) …: SQL Server has no row values.
+    let beyond: Vec<_> = (0..after.len())
+        .map(|at| {
+            let mut terms: Vec<_> = (0..at).map(|before| format!("{} = {}", key[before], after[before])).collect();
+            terms.push(format!("{} > {}", key[at], after[at]));
+            format!("({})", terms.join(" AND "))
+        })
+        .collect();
+    let filter = if beyond.is_empty() { String::new() } else { format!(" WHERE {}", beyond.join(" OR ")) };
+    format!("SELECT TOP ({limit}) {} FROM {table} AS t{filter} ORDER BY {}", list.join(", "), key.join(", "))
+}
+
+/// Purges an instance up to a low-water mark that exists in `cdc.lsn_time_mapping`. `reports` asks for the failure
+/// flag, which old builds do not have.
+pub fn purge(instance: &str, low_water: &Position, reports: bool) -> String {
+    let call = format!(
+        "EXEC sys.sp_cdc_cleanup_change_table @capture_instance = {}, @low_water_mark = {low_water}, @threshold = 5000",
+        literal(instance)
+    );
+    if reports {
+        format!("DECLARE @failed bit; {call}, @fCleanupFailed = @failed OUTPUT; SELECT ISNULL(@failed, 0) AS failed")
+    } else {
+        call
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_cannot_break_out() {
+        assert_eq!(name("a]b"), "[a]]b]");
+        assert_eq!(literal("it's"), "N'it''s'");
+        assert_eq!(change_table("w[]t"), "[cdc].[w[]]t_CT]");
+    }
+
+    #[test]
+    fn a_range_goes_on_behind_the_last_key() {
+        let columns = vec![("a".to_owned(), "{}".to_owned()), ("b".to_owned(), "CAST({} AS int)".to_owned())];
+        let key = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(
+            range("[s].[t]", &columns, &key, &["@P1".to_owned(), "@P2".to_owned()], 10),
+            "SELECT TOP (10) t.[a], CAST(t.[b] AS int) FROM [s].[t] AS t \
+             WHERE (t.[a] > @P1) OR (t.[a] = @P1 AND t.[b] > @P2) ORDER BY t.[a], t.[b]"
+        );
+        assert!(range("[s].[t]", &columns, &key, &[], 10).contains("AS t ORDER BY"));
+    }
+
+    #[test]
+    fn changes_keep_the_last_of_each_key_by_the_logs_order() {
+        let sql = changes(&Changes {
+            instance: "i",
+            columns: vec![("k".to_owned(), "{}".to_owned())],
+            identity: vec!["t.[k]".to_owned()],
+            before_images: false,
+            command_id: true,
+        });
+        assert_eq!(
+            sql,
+            "SELECT c.[__$operation], c.[k] FROM (SELECT t.[__$operation], t.[k], \
+             ROW_NUMBER() OVER (PARTITION BY t.[k] ORDER BY t.[__$start_lsn] DESC, t.[__$command_id] DESC, t.[__$seqval] DESC, t.[__$operation] DESC) AS [__$newest] \
+             FROM [cdc].[i_CT] AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10)) AND t.[__$operation] <> 3) AS c \
+             WHERE c.[__$newest] = 1"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! SQL Server's types: what a column of each holds, how it is read, and how a key value is given back to the server.
+
+use crate::table::{Column, ColumnType};
+
+/// A column as the catalogue describes it.
+#[derive(Debug, Clone, Default)]
+pub struct Described {
+    /// Name.
+    pub name: String,
+    /// Type's name: a base type, or a CLR type.
+    pub base: String,
+    /// Bytes; −1 for `(max)`.
+    pub max_length: i64,
+    /// Digits.
+    pub precision: u8,
+    /// Digits after the point, or of a second.
+    pub scale: u8,
+    /// Collation; empty if none.
+    pub collation: String,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// Whether it is computed.
+    pub computed: bool,
+}
+
+impl Described {
+    /// The column as it flows; `None` for a type that cannot.
+    pub fn column(&self) -> Option<Column> {
+        let column_type = self.column_type()?;
+        Some(Column { name: self.name.clone(), source_type: self.source_type(), column_type, nullable: self.nullable })
+    }
+
+    fn column_type(&self) -> Option<ColumnType> {
+        let bounded = |per_char: i64| {
+            u32::try_from(self.max_length).ok().map(|bytes| bytes / u32::try_from(per_char).unwrap_or(1))
+        };
+        let utf8 = self.collation.ends_with("_UTF8");
+        Some(match self.base.as_str() {
+            "bit" => ColumnType::Boolean,
+            "tinyint" | "smallint" => ColumnType::Integer { bytes: 2 },
+            "int" => ColumnType::Integer { bytes: 4 },
+            "bigint" => ColumnType::Integer { bytes: 8 },
+            "decimal" | "numeric" => ColumnType::Decimal { precision: self.precision, scale: self.scale },
+            "money" => ColumnType::Decimal { precision: 19, scale: 4 },
+            "smallmoney" => ColumnType::Decimal { precision: 10, scale: 4 },
+            "real" => ColumnType::Float { bytes: 4 },
+            // float(1..24) is stored and named as real or as float of length 4.
+            "float" => ColumnType::Float { bytes: if self.max_length == 4 { 4 } else { 8 } },
+            "date" => ColumnType::Date,
+            "time" => ColumnType::Time { digits: self.scale },
+            "smalldatetime" => ColumnType::Timestamp { digits: 0 },
+            "datetime" => ColumnType::Timestamp { digits: 3 },
+            "datetime2" => ColumnType::Timestamp { digits: self.scale },
+            "datetimeoffset" => ColumnType::TimestampTz { digits: self.scale },
+            "char" | "varchar" => {
+                let max_bytes = bounded(1).map(|bytes| if utf8 { bytes } else { bytes * 3 });
+                ColumnType::Text { max_chars: bounded(1), max_bytes }
+            }
+            "nchar" | "nvarchar" => {
+                ColumnType::Text { max_chars: bounded(2), max_bytes: bounded(2).map(|units| units * 3) }
+            }
+            "text" | "ntext" | "xml" | "sql_variant" => ColumnType::Text { max_chars: None, max_bytes: None },
+            "binary" | "varbinary" => ColumnType::Binary { max_bytes: bounded(1) },
+            "image" | "geometry" | "geography" => ColumnType::Binary { max_bytes: None },
+            "hierarchyid" => ColumnType::Binary { max_bytes: Some(892) },
+            "timestamp" => ColumnType::Binary { max_bytes: Some(8) },
+            "uniqueidentifier" => ColumnType::Uuid,
+            _ => return None,
+        })
+    }
+
+    /// The type as DDL would write it.
+    fn source_type(&self) -> String {
+        let length = |per_char: i64| match self.max_length {
+            -1 => "max".to_owned(),
+            bytes => (bytes / per_char).to_string(),
+        };
+        match self.base.as_str() {
+            "decimal" | "numeric" => format!("{}({},{})", self.base, self.precision, self.scale),
+            "time" | "datetime2" | "datetimeoffset" => format!("{}({})", self.base, self.scale),
+            "char" | "varchar" | "binary" | "varbinary" => format!("{}({})", self.base, length(1)),
+            "nchar" | "nvarchar" => format!("{}({})", self.base, length(2)),
+            "float" => (if self.max_length == 4 { "real" } else { "float" }).to_owned(),
+            other => other.to_owned(),
+        }
+    }
+}
+
+/// The type's name without its facets.
+fn base(source_type: &str) -> &str {
+    source_type.split('(').next().unwrap_or(source_type)
+}
+
+/// The expression that reads a column, `{}` standing for it: casts where the driver would lose digits, decode by a code
+/// page, or fail.
+pub fn reading(column: &Column) -> &'static str {
+    match base(&column.source_type) {
+        "money" => "CAST({} AS decimal(19,4))",
+        "smallmoney" => "CAST({} AS decimal(10,4))",
+        "char" | "varchar" => match column.column_type {
+            ColumnType::Text { max_chars: Some(1..=4000), .. } => "CAST({} AS nvarchar(4000))",
+            _ => "CAST({} AS nvarchar(max))",
+        },
+        "text" | "ntext" | "xml" => "CAST({} AS nvarchar(max))",
+        "sql_variant" => "CAST({} AS nvarchar(4000))",
+        "image" | "geometry" | "geography" => "CAST({} AS varbinary(max))",
+        "hierarchyid" => "CAST({} AS varbinary(892))",
+        "timestamp" => "CAST({} AS binary(8))",
+        _ => "{}",
+    }
+}
+
+/// Whether the server may hold two spellings of a key for one.
+pub fn compares_loosely(column: &Column) -> bool {
+    matches!(column.column_type, ColumnType::Text { .. })
+}
+
+/// The expression that gives a key value, passed as `@P<n>`, the type of its column. Of the column's own type, so that
+/// it compares as the column does: a varchar compared as nvarchar may sort otherwise.
+pub fn bound(column: &Column, number: usize) -> String {
+    match base(&column.source_type) {
+        "nchar" | "nvarchar" | "binary" | "varbinary" => format!("@P{number}"),
+        "timestamp" => format!("CAST(@P{number} AS binary(8))"),
+        _ => format!("CAST(@P{number} AS {})", column.source_type),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_bytes_in_the_catalogue_and_characters_in_ddl() {
+        let described =
+            |base: &str, max_length| Described { base: base.to_owned(), max_length, ..Described::default() };
+        for (base, max_length, source_type, chars) in [
+            ("nvarchar", 100, "nvarchar(50)", Some(50)),
+            ("nvarchar", -1, "nvarchar(max)", None),
+            ("char", 3, "char(3)", Some(3)),
+        ] {
+            let column = described(base, max_length).column().unwrap();
+            assert_eq!(column.source_type, source_type);
+            assert!(matches!(column.column_type, ColumnType::Text { max_chars, .. } if max_chars == chars));
+        }
+        assert!(described("cursor", 0).column().is_none());
+    }
+
+    #[test]
+    fn long_varchars_are_not_cut_by_the_cast() {
+        let column = |length| {
+            Described { base: "varchar".to_owned(), max_length: length, ..Described::default() }.column().unwrap()
+        };
+        assert_eq!(reading(&column(4000)), "CAST({} AS nvarchar(4000))");
+        assert_eq!(reading(&column(4001)), "CAST({} AS nvarchar(max))");
+        assert_eq!(reading(&column(-1)), "CAST({} AS nvarchar(max))");
+    }
+}

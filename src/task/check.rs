@@ -1,0 +1,372 @@
+//! `check`: sees all three ends, names what is missing, mends what it may, and fixes the cut.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::load::table_to_tail;
+use super::summary::{Report, TableStatus, TableSummary};
+use super::{AnySource, AnyTarget, Context, Pool, for_each_table};
+use crate::bucket::{Bucket, Created};
+use crate::config::{Config, Target as TargetConfig};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::view::View;
+use crate::ledger::{Ledger, decide};
+use crate::manifest::{FORMAT, Fingerprint, Opening};
+use crate::position::Position;
+use crate::source::{Capture, Source, SourceInfo, SourceTable};
+use crate::table::{Table, TableName};
+use crate::target::{Target, TargetInfo};
+
+/// What the command line says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Findings fail the task.
+    pub strict: bool,
+    /// Pending batches are left to the run's own load.
+    pub no_resume: bool,
+}
+
+/// What the work on each table shares.
+struct Shared<T> {
+    config: Arc<Config>,
+    target: TargetConfig,
+    ledger: Ledger,
+    connections: Pool<T>,
+    fingerprint: Fingerprint,
+    resume: bool,
+}
+
+/// Runs the task.
+pub async fn check(context: &Context, options: Options) -> Report {
+    let mut report = Report::new("check", &context.config.sync.name);
+    if options.strict {
+        report.strict();
+    }
+    if let Err(error) = run::<AnySource, AnyTarget>(context, options, &mut report).await {
+        report.failed(error);
+    }
+    report
+}
+
+async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options, report: &mut Report) -> Result<()> {
+    let ends = tokio::join!(open_source::<S>(context), open_bucket(context), open_target::<T>(context));
+    let (Some((mut source, mut info)), Some(ledger), Some((target, target_info))) =
+        (kept(ends.0, report), kept(ends.1, report), kept(ends.2, report))
+    else {
+        return Ok(());
+    };
+    info.findings.iter().chain(&target_info.findings).for_each(|finding| report.finding(finding.clone()));
+    enable_database(&mut source, &mut info, context).await?;
+    let found = source.tables(&context.config).await?;
+    let found = context.select(found, |found| &found.table.name, info.ignores_case, "among those included")?;
+    if found.is_empty() {
+        report.finding("source.include lets no table through: nothing will be synced".to_owned());
+    }
+    let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
+    let flows = flows(&ledger, found, &names).await?;
+    let flows = enable_tables(&mut source, context, flows, report).await?;
+    let flows = place::<T>(context, flows, report);
+    let shared = Arc::new(Shared::<T> {
+        config: context.config.clone(),
+        target: context.config.target()?,
+        ledger: ledger.clone(),
+        connections: Pool::default(),
+        fingerprint: info.fingerprint.clone(),
+        resume: !options.no_resume,
+    });
+    shared.connections.give(target).await;
+    let jobs: Vec<_> = flows
+        .iter()
+        .filter(|flow| flow.blocked.is_none())
+        .map(|flow| (flow.name().clone(), (shared.clone(), flow.table.clone(), flow.found.table.clone())))
+        .collect();
+    let work = |(shared, flow, now): (Arc<Shared<T>>, Table, Table)| async move { shared.table(&flow, &now).await };
+    for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    if report.tables().is_empty() && !names.is_empty() {
+        return Err(Error::new(Kind::NoKey, "no table can be synced: each one's reason is in 'tables'"));
+    }
+    let cut = source.maximum().await?;
+    report.cut(cut.clone());
+    find_work(&mut source, &ledger, &flows, &names, &cut, report).await?;
+    for flow in &flows {
+        if let Some(error) = &flow.blocked {
+            report.table_blocked(flow.name(), error);
+        }
+    }
+    if flows.iter().all(|flow| flow.blocked.is_some()) && !flows.is_empty() {
+        return Err(Error::new(Kind::NoKey, "no table can be synced: each one's reason is in 'tables'"));
+    }
+    Ok(())
+}
+
+/// A table on its way through the checks.
+struct Flow {
+    found: SourceTable,
+    /// As its open generation carries it, else as it is now.
+    table: Table,
+    blocked: Option<Arc<Error>>,
+}
+
+impl Flow {
+    fn name(&self) -> &TableName {
+        &self.found.table.name
+    }
+
+    fn block(&mut self, error: Error) {
+        self.blocked.get_or_insert(Arc::new(error.on(&self.found.table.name)));
+    }
+}
+
+fn kept<T>(end: Result<T>, report: &mut Report) -> Option<T> {
+    end.map_err(|error| report.failed(error)).ok()
+}
+
+async fn open_source<S: Source>(context: &Context) -> Result<(S, SourceInfo)> {
+    let mut source = S::connect(&context.config.source()?).await?;
+    let info = source.describe().await?;
+    tracing::info!(
+        version = info.version,
+        edition = info.edition,
+        database = info.database,
+        login = info.login,
+        rights = info.rights.join(", "),
+        captures = info.captures,
+        "source answers"
+    );
+    Ok((source, info))
+}
+
+async fn open_bucket(context: &Context) -> Result<Ledger> {
+    let bucket = Bucket::open(&context.config.bucket()?).await;
+    if bucket.ensure().await? {
+        tracing::info!(bucket = bucket.name(), "created the bucket");
+    }
+    bucket.prove_create_only(&format!("probe-{}", Uuid::new_v4())).await?;
+    tracing::info!(bucket = bucket.name(), "bucket answers, and honours create-only writes");
+    Ok(Ledger::new(bucket, context.config.sync.name.clone()))
+}
+
+async fn open_target<T: Target>(context: &Context) -> Result<(T, TargetInfo)> {
+    let mut target = T::connect(&context.config.target()?).await?;
+    let info = target.describe().await?;
+    tracing::info!(version = info.version, database = info.database, login = info.login, "target answers");
+    Ok((target, info))
+}
+
+async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, context: &Context) -> Result<()> {
+    if info.captures {
+        return Ok(());
+    }
+    if !context.config.source()?.enable_cdc {
+        return Err(Error::new(
+            Kind::CaptureOff,
+            format!("database '{}' does not capture changes, and source.enable_cdc is false", info.database),
+        )
+        .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true"));
+    }
+    source.enable_capture().await?;
+    tracing::info!(database = info.database, "enabled change data capture");
+    info.captures = true;
+    Ok(())
+}
+
+/// What each table carries: what its open generation does, so that a column added at the source does not stop it.
+async fn flows(ledger: &Ledger, found: Vec<SourceTable>, names: &[TableName]) -> Result<Vec<Flow>> {
+    let views = ledger.views(names).await?;
+    let mut flows = Vec::with_capacity(found.len());
+    for found in found {
+        let name = &found.table.name;
+        let open = views.get(name).and_then(View::newest_open);
+        let opening = match open {
+            Some(generation) => ledger.opening(name, generation).await?,
+            None => None,
+        };
+        let table = opening.map_or_else(|| found.table.clone(), |opening| opening.table);
+        flows.push(Flow { table, blocked: found.blocked.clone(), found });
+    }
+    Ok(flows)
+}
+
+/// Makes an instance for each table that has none that serves, and reads the catalogue again if any was made.
+async fn enable_tables<S: Source>(
+    source: &mut S,
+    context: &Context,
+    mut flows: Vec<Flow>,
+    report: &mut Report,
+) -> Result<Vec<Flow>> {
+    let may_enable = context.config.source()?.enable_cdc;
+    let mut enabled = false;
+    for flow in &mut flows {
+        flow.found.findings.iter().for_each(|finding| report.finding(finding.clone()));
+        if flow.blocked.is_some() || flow.found.capture(&flow.table).is_some() {
+            continue;
+        }
+        if !may_enable {
+            flow.block(
+                Error::new(
+                    Kind::NoInstance,
+                    "no capture instance has the table's columns and key, and source.enable_cdc is false",
+                )
+                .advice("Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it"),
+            );
+            continue;
+        }
+        match source.enable_table(&context.config.sync.name, &flow.table).await {
+            Ok(()) => {
+                tracing::info!(table = %flow.found.table.name, "enabled change data capture");
+                enabled = true;
+            }
+            Err(error) if error.kind() == Kind::SourceUnreachable => return Err(error),
+            Err(error) => flow.block(error),
+        }
+    }
+    if enabled {
+        let mut now: BTreeMap<_, _> =
+            source.tables(&context.config).await?.into_iter().map(|found| (found.table.name.clone(), found)).collect();
+        for flow in &mut flows {
+            if let Some(found) = now.remove(flow.name()) {
+                flow.found = found;
+            }
+        }
+    }
+    Ok(flows)
+}
+
+/// Refuses tables that fall together in the target, or have no place there.
+fn place<T: Target>(context: &Context, mut flows: Vec<Flow>, _report: &mut Report) -> Vec<Flow> {
+    let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+    for (at, flow) in flows.iter_mut().enumerate() {
+        match T::place(&context.config, &flow.table) {
+            Ok(place) => taken.entry((place.schema, place.name)).or_default().push(at),
+            Err(error) => flow.block(error),
+        }
+    }
+    for ((schema, table), clashing) in taken.into_iter().filter(|(_, tables)| tables.len() > 1) {
+        let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().to_string()).collect();
+        for at in clashing {
+            flows[at].block(
+                Error::new(
+                    Kind::NameClash,
+                    format!("{} all go to the target table {schema}.{table}", names.join(" and ")),
+                )
+                .advice("Set target.schema_map so that they go to different schemas, or exclude all but one"),
+            );
+        }
+    }
+    flows
+}
+
+/// Tells which tables have something to do, by the cut.
+async fn find_work<S: Source>(
+    source: &mut S,
+    ledger: &Ledger,
+    flows: &[Flow],
+    names: &[TableName],
+    cut: &Position,
+    report: &mut Report,
+) -> Result<()> {
+    let views = ledger.views(names).await?;
+    let mut windows: Vec<(&Capture, Position, Position)> = Vec::new();
+    let mut asked = Vec::new();
+    for flow in flows.iter().filter(|flow| flow.blocked.is_none()) {
+        let name = flow.name();
+        let view = views.get(name).cloned().unwrap_or_default();
+        let tail = match view.tail() {
+            Some((generation, sequence)) => ledger.manifest(name, generation, sequence).await?,
+            None => None,
+        };
+        let pending = view.tail().is_some_and(|(generation, sequence)| {
+            view.batch(generation, sequence).is_some_and(|batch| batch.applied.is_none())
+        });
+        let capture = flow.found.capture(&flow.table);
+        match (tail, capture) {
+            (Some(tail), Some(capture)) if !pending && capture.start <= tail.window.to => {
+                if tail.window.to < *cut {
+                    windows.push((capture, tail.window.to, cut.clone()));
+                    asked.push(name);
+                }
+            }
+            _ => report.amend(name, |table| table.work = true),
+        }
+    }
+    for (name, changed) in asked.into_iter().zip(source.changed(&windows).await?) {
+        report.amend(name, |table| table.work = changed);
+    }
+    Ok(())
+}
+
+impl<T: Target> Shared<T> {
+    async fn table(&self, flow: &Table, now: &Table) -> Result<TableSummary> {
+        let mut target = self.connections.take(T::connect(&self.target)).await?;
+        let place = T::place(&self.config, flow)?;
+        let prepared = target.prepare(&place).await?;
+        for change in &prepared.changes {
+            tracing::info!(table = %flow.name, "{change}");
+        }
+        let watermark = target.watermark(&place).await?.unwrap_or_default();
+        let at = (watermark.generation, watermark.sequence);
+        let mut view = self.ledger.view(&flow.name).await?;
+        decide::next_batch(&view, at)?;
+        let mut opened = false;
+        if view.newest_open().is_none() {
+            opened = self.open(now, decide::next_generation(&view, at)).await?;
+            view = self.ledger.view(&flow.name).await?;
+        }
+        let mut summary = TableSummary::idle(&flow.name);
+        if self.resume && view.tail().is_some() {
+            summary = table_to_tail(&self.config, &self.ledger, &mut target, &flow.name).await?;
+        }
+        self.remove_orphans(&flow.name, at).await?;
+        if opened || !prepared.changes.is_empty() {
+            summary.status = TableStatus::Done;
+        }
+        self.connections.give(target).await;
+        Ok(summary)
+    }
+
+    /// Opens a generation; `false` if a rival did.
+    async fn open(&self, table: &Table, generation: u64) -> Result<bool> {
+        let opening = Opening {
+            format: FORMAT,
+            attempt: Uuid::new_v4(),
+            generation,
+            table: table.clone(),
+            source: self.fingerprint.clone(),
+            opened_at: Utc::now(),
+        };
+        let created = self.ledger.open(&opening).await?;
+        tracing::info!(table = %table.name, generation, by_rival = created == Created::Exists, "opened a generation");
+        Ok(created == Created::New)
+    }
+
+    /// Removes parts and unfinished uploads that can no longer become a batch.
+    async fn remove_orphans(&self, table: &TableName, watermark: decide::Place) -> Result<()> {
+        let view = self.ledger.view(table).await?;
+        let mut winners = BTreeMap::new();
+        for (generation, sequence, batch) in view.batches() {
+            if batch.manifest.is_some() && (generation, sequence) > watermark {
+                let manifest = self.ledger.manifest(table, generation, sequence).await?;
+                winners.insert((generation, sequence), manifest.map(|manifest| manifest.attempt));
+            }
+        }
+        let is_orphan = |generation, sequence, attempt| {
+            let place = (generation, sequence);
+            decide::is_orphan(&view, watermark, place, attempt, winners.get(&place).copied().flatten())
+        };
+        let files = view.batches().flat_map(|(generation, sequence, batch)| {
+            batch.files.iter().map(move |(attempt, key)| (generation, sequence, *attempt, key))
+        });
+        let doomed: Vec<_> = files
+            .filter(|(generation, sequence, attempt, _)| is_orphan(*generation, *sequence, *attempt))
+            .map(|(.., key)| key.clone())
+            .collect();
+        if !doomed.is_empty() {
+            tracing::info!(table = %table, count = doomed.len(), "removing parts that can no longer become a batch");
+            self.ledger.remove(&doomed).await?;
+        }
+        self.ledger.abort_uploads(table, is_orphan).await.map(drop)
+    }
+}

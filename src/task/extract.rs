@@ -1,0 +1,339 @@
+//! `extract`: what changed at the source becomes the next batch of each table.
+//!
+//! [`attempt`] makes one batch; [`window`] decides which; here is what surrounds them: the tables, the cut, gaps,
+//! idle tables, and purging.
+
+mod attempt;
+mod window;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+
+use super::summary::{Report, TableStatus, TableSummary};
+use super::{AnySource, Context, Pool, for_each_table};
+use crate::bucket::Created;
+use crate::config::{OnGap, Purge, Source as SourceConfig};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::Ledger;
+use crate::ledger::view::View;
+use crate::manifest::{Manifest, Opening};
+use crate::position::Position;
+use crate::source::{Capture, Source, SourceInfo, SourceTable, Tracked};
+use crate::table::TableName;
+use attempt::Outcome;
+use window::Step;
+
+/// How long a source keeps history where nothing tells: the default of its cleanup job.
+const DEFAULT_RETENTION: Duration = Duration::from_secs(4320 * 60);
+
+/// What the work on each table shares.
+struct Shared<S> {
+    context: Context,
+    source: SourceConfig,
+    ledger: Ledger,
+    connections: Pool<S>,
+    info: SourceInfo,
+    cut: Position,
+}
+
+/// A table with what is known of it before its own work begins.
+struct Job {
+    table: SourceTable,
+    view: View,
+    tail: Option<Manifest>,
+    /// Whether the window to the cut was looked at and is empty, with nothing else to do.
+    idle: bool,
+}
+
+/// Runs the task.
+pub async fn extract(context: &Context, until: Option<Position>) -> Report {
+    let mut report = Report::new("extract", &context.config.sync.name);
+    if let Err(error) = run::<AnySource>(context, until, &mut report).await {
+        report.failed(error);
+    }
+    report
+}
+
+async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut Report) -> Result<()> {
+    let config = context.config.source()?;
+    context.config.naming()?;
+    let ledger = context.ledger().await?;
+    let mut source = S::connect(&config).await?;
+    let info = source.describe().await?;
+    if !info.captures {
+        return Err(Error::new(Kind::CaptureOff, format!("database '{}' does not capture changes", info.database))
+            .advice("Run 'delsert check', which enables it"));
+    }
+    let tables = context.select(
+        source.tables(&context.config).await?,
+        |found| &found.table.name,
+        info.ignores_case,
+        "among those included",
+    )?;
+    let maximum = source.maximum().await?;
+    let cut = match until {
+        None => maximum,
+        Some(until) if until <= maximum => until,
+        Some(until) => {
+            return Err(Error::new(
+                Kind::Ahead,
+                format!("--until {until} lies above {maximum}, the last position captured"),
+            )
+            .advice("Try again once the capture job has come so far; it is never clamped"));
+        }
+    };
+    report.cut(cut.clone());
+    let mut jobs = jobs(&ledger, tables).await?;
+    look_for_changes(&mut source, &info, &mut jobs, &cut).await?;
+    let shared =
+        Arc::new(Shared { context: context.clone(), source: config, ledger, connections: Pool::default(), info, cut });
+    shared.connections.give(source).await;
+    let jobs = jobs.into_iter().map(|job| (job.table.table.name.clone(), (shared.clone(), job))).collect();
+    let work = |(shared, job): (Arc<Shared<S>>, Job)| async move { shared.table(job).await };
+    for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    Ok(())
+}
+
+/// Reads the ledgers of all tables: one listing, and the tails.
+async fn jobs(ledger: &Ledger, tables: Vec<SourceTable>) -> Result<Vec<Job>> {
+    let names: Vec<_> = tables.iter().map(|found| found.table.name.clone()).collect();
+    let mut views = ledger.views(&names).await?;
+    let mut tails = tails(ledger, &views).await?;
+    let job = |table: SourceTable| {
+        let view = views.remove(&table.table.name).unwrap_or_default();
+        let tail = tails.remove(&table.table.name);
+        Job { table, view, tail, idle: false }
+    };
+    Ok(tables.into_iter().map(job).collect())
+}
+
+async fn tails(ledger: &Ledger, views: &BTreeMap<TableName, View>) -> Result<BTreeMap<TableName, Manifest>> {
+    use futures_util::{StreamExt, TryStreamExt};
+    let wanted = views.iter().filter_map(|(name, view)| view.tail().map(|tail| (name.clone(), tail)));
+    let read = |(name, (generation, sequence)): (TableName, (u64, u64))| async move {
+        // An unreadable tail stops its own table, in its own work.
+        Ok::<_, Error>((name.clone(), ledger.manifest(&name, generation, sequence).await.ok().flatten()))
+    };
+    let tails: Vec<_> = futures_util::stream::iter(wanted).map(read).buffer_unordered(16).try_collect().await?;
+    Ok(tails.into_iter().filter_map(|(name, tail)| Some((name, tail?))).collect())
+}
+
+/// Asks in few statements which windows are empty, so that an idle table costs nothing more.
+async fn look_for_changes<S: Source>(
+    source: &mut S,
+    info: &SourceInfo,
+    jobs: &mut [Job],
+    cut: &Position,
+) -> Result<()> {
+    let mut asked = Vec::new();
+    let mut windows: Vec<(&Capture, Position, Position)> = Vec::new();
+    for (at, job) in jobs.iter().enumerate() {
+        let Some(tail) = &job.tail else { continue };
+        let Some(capture) = job.table.capture(&tail.table) else { continue };
+        let from = &tail.window.to;
+        let quiet =
+            capture.start <= *from && !is_stale(tail, info) && tail.source.difference(&info.fingerprint).is_none();
+        if quiet && from < cut {
+            windows.push((capture, from.clone(), cut.clone()));
+            asked.push(at);
+        }
+    }
+    let answers = source.changed(&windows).await?;
+    drop(windows);
+    for (at, changed) in asked.into_iter().zip(answers) {
+        jobs[at].idle = !changed;
+    }
+    Ok(())
+}
+
+/// Whether a table's place must be renewed by an empty batch, before cleanup passes it.
+fn is_stale(tail: &Manifest, info: &SourceInfo) -> bool {
+    let since = tail.committed.as_ref().map_or(tail.written_at, |committed| committed.utc);
+    let age = (Utc::now() - since).to_std().unwrap_or_default();
+    age > info.retention.unwrap_or(DEFAULT_RETENTION) / 4
+}
+
+impl<S: Source> Shared<S> {
+    async fn table(&self, job: Job) -> Result<TableSummary> {
+        let mut source = self.connections.take(S::connect(&self.source)).await?;
+        let summary = self.extract(&mut source, &job).await?;
+        self.connections.give(source).await;
+        Ok(summary)
+    }
+
+    async fn extract(&self, source: &mut S, job: &Job) -> Result<TableSummary> {
+        let name = &job.table.table.name;
+        let mut view = job.view.clone();
+        if let (true, Some(tail)) = (job.idle, &job.tail) {
+            if let Some(capture) = job.table.capture(&tail.table) {
+                self.purge(source, &job.table, capture, &view).await;
+            }
+            return Ok(TableSummary {
+                to: Some(tail.window.to.clone()),
+                work: is_pending(&view),
+                ..TableSummary::idle(name)
+            });
+        }
+        let mut gap_mended = false;
+        loop {
+            let opening = self.opening(&job.table, &view).await?;
+            let capture = self.capture(&job.table, &opening)?;
+            let tracked = Tracked { table: &opening.table, capture };
+            match self.one(source, tracked, &opening, &view).await {
+                Ok(mut summary) => {
+                    view = self.ledger.view(name).await?;
+                    self.purge(source, &job.table, capture, &view).await;
+                    summary.work = is_pending(&view);
+                    return Ok(summary);
+                }
+                Err(error) if matches!(error.kind(), Kind::Gap | Kind::NoInstance | Kind::Restored) => {
+                    // Another worker may have moved the ledger.
+                    let now = self.ledger.view(name).await?;
+                    if now.tail() != view.tail() || now.newest_open() != view.newest_open() {
+                        view = now;
+                        continue;
+                    }
+                    if error.kind() != Kind::Gap || gap_mended || !self.may_resync(&now) {
+                        return Err(error);
+                    }
+                    tracing::warn!(table = %name, %error, "opening a new generation");
+                    self.reopen(&job.table, &opening).await?;
+                    gap_mended = true;
+                    view = self.ledger.view(name).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes the next batch, if there is one.
+    async fn one(&self, source: &mut S, tracked: Tracked<'_>, opening: &Opening, view: &View) -> Result<TableSummary> {
+        let name = &tracked.table.name;
+        let idle = TableSummary::idle(name);
+        let step = window::next(self, source, tracked, opening, view).await?;
+        let sequence = match &step {
+            Step::Idle(at) => return Ok(TableSummary { to: at.clone(), ..idle }),
+            Step::Snapshot => 1,
+            Step::Window { sequence, .. } => *sequence,
+        };
+        match attempt::make(self, source, tracked, opening, sequence, &step).await? {
+            Outcome::Empty(at) => Ok(TableSummary { to: Some(at), ..idle }),
+            Outcome::Lost => Ok(TableSummary { status: TableStatus::Lost, ..idle }),
+            Outcome::Won(manifest) => Ok(TableSummary {
+                status: TableStatus::Done,
+                batches: 1,
+                upserts: manifest.upserts,
+                deletes: manifest.deletes,
+                cut_digits: manifest.cut_digits,
+                from: manifest.window.from.clone(),
+                to: Some(manifest.window.to.clone()),
+                ..idle
+            }),
+        }
+    }
+
+    async fn opening(&self, found: &SourceTable, view: &View) -> Result<Opening> {
+        let opening = match view.newest_open() {
+            Some(generation) => self.ledger.opening(&found.table.name, generation).await?,
+            None => None,
+        };
+        opening.ok_or_else(|| match &found.blocked {
+            Some(error) => error.again(),
+            None => Error::new(Kind::NotOpen, "no generation of the table is open in the ledger")
+                .advice("Run 'delsert check', which opens new tables; if the table was synced before, check bucket.prefix and sync.name"),
+        })
+    }
+
+    /// The instance to read from, once the table still has all that its generation carries.
+    fn capture<'a>(&self, found: &'a SourceTable, opening: &Opening) -> Result<&'a Capture> {
+        let advice = "Run 'delsert resync' for the table, which carries it as it is now";
+        for column in &opening.table.columns {
+            let now = found.table.columns.iter().find(|now| now.name == column.name);
+            let fault = match now {
+                None => format!("column '{}' is gone, or is excluded now", column.name),
+                Some(now) if now.source_type != column.source_type => {
+                    format!("column '{}' was {} and is {}", column.name, column.source_type, now.source_type)
+                }
+                Some(_) => continue,
+            };
+            return Err(Error::new(Kind::Drift, fault).advice(advice));
+        }
+        if let (Some(error), true) = (&found.blocked, found.table.key.is_empty()) {
+            return Err(Error::new(error.kind(), "has no key that identifies a row any more").advice(advice));
+        }
+        found.capture(&opening.table).ok_or_else(|| {
+            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
+                "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
+            )
+        })
+    }
+
+    /// Whether a gap may be mended by a new generation: configured so, and not the second in a row.
+    fn may_resync(&self, view: &View) -> bool {
+        self.context.config.sync.on_gap == OnGap::Resync && view.tail().is_some_and(|(_, sequence)| sequence > 1)
+    }
+
+    /// Opens the generation after that of `opening`, and no other.
+    async fn reopen(&self, found: &SourceTable, opening: &Opening) -> Result<()> {
+        let next = Opening {
+            attempt: uuid::Uuid::new_v4(),
+            generation: opening.generation + 1,
+            table: found.table.clone(),
+            source: self.info.fingerprint.clone(),
+            opened_at: Utc::now(),
+            ..opening.clone()
+        };
+        match self.ledger.open(&next).await? {
+            Created::New => {
+                tracing::info!(table = %found.table.name, generation = next.generation, "opened a generation")
+            }
+            Created::Exists => {
+                tracing::info!(table = %found.table.name, generation = next.generation, "another worker opened the generation")
+            }
+        }
+        Ok(())
+    }
+
+    /// Rule 6: purges history behind what is durable. A failure is told and left to the next run.
+    async fn purge(&self, source: &mut S, found: &SourceTable, capture: &Capture, view: &View) {
+        let policy = &self.context.config.sync;
+        if policy.purge == Purge::Never || !(capture.ours || policy.purge_shared) {
+            return;
+        }
+        let tracked = Tracked { table: &found.table, capture };
+        let purged = async {
+            match self.durable(&found.table.name, view).await? {
+                Some(position) => source.purge(tracked, &position).await.map(|purged| purged.then_some(position)),
+                None => Ok(None),
+            }
+        };
+        match purged.await {
+            Ok(Some(position)) => tracing::info!(table = %found.table.name, %position, "purged history at the source"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(table = %found.table.name, %error, "could not purge history at the source"),
+        }
+    }
+
+    /// The position behind which history may go: the end of the tail, or of the newest batch marked applied.
+    async fn durable(&self, name: &TableName, view: &View) -> Result<Option<Position>> {
+        let place = match self.context.config.sync.purge {
+            Purge::Never => None,
+            Purge::AfterExtract => view.tail(),
+            Purge::AfterLoad => view
+                .newest_open()
+                .and_then(|generation| Some((generation, view.generations.get(&generation)?.newest_applied()?))),
+        };
+        let Some((generation, sequence)) = place else { return Ok(None) };
+        Ok(self.ledger.manifest(name, generation, sequence).await?.map(|manifest| manifest.window.to))
+    }
+}
+
+/// Whether the newest generation holds a batch that is not marked applied.
+fn is_pending(view: &View) -> bool {
+    view.tail().is_some_and(|(generation, sequence)| {
+        view.batch(generation, sequence).is_some_and(|batch| batch.applied.is_none())
+    })
+}

@@ -1,0 +1,195 @@
+//! One try at one batch: parts, each verified, then the manifest, created only if absent.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::Shared;
+use super::window::{self, Step};
+use crate::csv::{Dialect, Encoder, FIRST_SENTINEL};
+use crate::error::{Kind, Result};
+use crate::ledger::Publication;
+use crate::manifest::{BatchKind, Encoding, FORMAT, Manifest, Opening, Window};
+use crate::part::{Writer, Written};
+use crate::position::Position;
+use crate::source::{Source, Tracked};
+use crate::target::types;
+
+/// How often a batch is begun again because a text equals its NULL sentinel.
+const SENTINELS: usize = 8;
+
+/// How an attempt ended.
+pub enum Outcome {
+    /// The batch is in the ledger.
+    Won(Box<Manifest>),
+    /// Another attempt's batch is.
+    Lost,
+    /// Nothing changed in the window, and no batch was due: the table stands where it stood.
+    Empty(Position),
+}
+
+/// A batch's place, and what it is made of.
+struct Attempt<'a, S> {
+    shared: &'a Shared<S>,
+    tracked: Tracked<'a>,
+    opening: &'a Opening,
+    sequence: u64,
+    id: Uuid,
+    dialect: Dialect,
+}
+
+/// Makes a batch, with another sentinel if a text equals the first.
+pub async fn make<S: Source>(
+    shared: &Shared<S>,
+    source: &mut S,
+    tracked: Tracked<'_>,
+    opening: &Opening,
+    sequence: u64,
+    step: &Step,
+) -> Result<Outcome> {
+    let engine = shared.context.config.naming()?.engine;
+    let mut null = FIRST_SENTINEL.to_owned();
+    let mut tries = 0;
+    loop {
+        let dialect = Dialect { null, binary_prefix: types::binary_prefix(engine).to_owned() };
+        let attempt = Attempt { shared, tracked, opening, sequence, id: Uuid::new_v4(), dialect };
+        match attempt.run(source, step).await {
+            Err(error) if error.kind() == Kind::Sentinel && tries < SENTINELS => {
+                tries += 1;
+                tracing::info!(table = %tracked.table.name, "{error}; beginning again with another");
+                null = format!("{FIRST_SENTINEL}{}", &Uuid::new_v4().simple().to_string()[..12]);
+                // The source is in the middle of a result: only a new connection is sure to be clean.
+                *source = S::connect(&shared.source).await?;
+            }
+            other => return other,
+        }
+    }
+}
+
+impl<S: Source> Attempt<'_, S> {
+    async fn run(&self, source: &mut S, step: &Step) -> Result<Outcome> {
+        match self.write(source, step).await {
+            Ok(Some(manifest)) => self.publish(manifest).await,
+            Ok(None) => {
+                self.remove_own().await;
+                let Step::Window { from, .. } = step else { return Ok(Outcome::Lost) };
+                Ok(Outcome::Empty(from.clone()))
+            }
+            Err(error) => {
+                self.remove_own().await;
+                if error.kind() == Kind::BucketUnreachable && self.is_taken().await {
+                    // The winner removed our parts while we wrote them.
+                    return Ok(Outcome::Lost);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the parts, and gives the manifest that would make them a batch; `None` if there is nothing to tell.
+    async fn write(&self, source: &mut S, step: &Step) -> Result<Option<Manifest>> {
+        let shared = self.shared;
+        let bucket = shared.context.config.bucket()?;
+        let name = &self.tracked.table.name;
+        let snapshot = matches!(step, Step::Snapshot);
+        let encoder = Encoder::new(self.tracked.table, self.dialect.clone(), snapshot);
+        let stem = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
+        let writer = Writer::new(shared.ledger.bucket(), stem, bucket.compression, bucket.part_size, encoder);
+        let mut writer = writer.on(name);
+        tracing::info!(table = %name, generation = self.opening.generation, sequence = self.sequence, snapshot, "extracting");
+        let (window, written) = match step {
+            Step::Idle(_) => return Ok(None),
+            Step::Snapshot => {
+                let to = source.snapshot(self.tracked, &mut writer).await?;
+                (Window { from: None, to }, writer.finish().await?)
+            }
+            Step::Window { from, to, even_if_empty, .. } => {
+                source.changes(self.tracked, from, to, &mut writer).await?;
+                let written = writer.finish().await?;
+                if written.upserts + written.deletes == 0 && !even_if_empty {
+                    return Ok(None);
+                }
+                (Window { from: Some(from.clone()), to: to.clone() }, written)
+            }
+        };
+        // Cleanup may have passed the window's beginning while it was read.
+        let bounds = source.bounds(self.tracked, &window.to).await?;
+        let first = window.from.as_ref().unwrap_or(&window.to);
+        if bounds.minimum > *first {
+            let tail = self.manifest(window, written, None, bucket.compression);
+            return Err(window::gap(&tail, &bounds.minimum));
+        }
+        Ok(Some(self.manifest(window, written, bounds.committed, bucket.compression)))
+    }
+
+    fn manifest(
+        &self,
+        window: Window,
+        written: Written,
+        committed: Option<crate::manifest::CommitTime>,
+        compression: crate::config::Compression,
+    ) -> Manifest {
+        Manifest {
+            format: FORMAT,
+            sync: self.shared.context.config.sync.name.clone(),
+            attempt: self.id,
+            generation: self.opening.generation,
+            sequence: self.sequence,
+            table: self.tracked.table.clone(),
+            kind: if window.from.is_none() { BatchKind::Snapshot } else { BatchKind::Changes },
+            window,
+            instance: self.tracked.capture.instance.clone(),
+            source: self.shared.info.fingerprint.clone(),
+            committed,
+            upserts: written.upserts,
+            deletes: written.deletes,
+            cut_digits: written.cut_digits,
+            encoding: Encoding { compression, dialect: self.dialect.clone() },
+            parts: written.parts,
+            written_at: Utc::now(),
+        }
+    }
+
+    /// Rule 1. What fails here may have happened: nothing is then removed.
+    async fn publish(&self, manifest: Manifest) -> Result<Outcome> {
+        let name = &self.tracked.table.name;
+        match self.shared.ledger.publish(&manifest).await? {
+            Publication::Won => {
+                tracing::info!(table = %name, upserts = manifest.upserts, deletes = manifest.deletes, to = %manifest.window.to, "wrote a batch");
+                let (ledger, mine) = (&self.shared.ledger, self.id);
+                let swept =
+                    ledger.remove_attempts(name, manifest.generation, manifest.sequence, |attempt| attempt != mine);
+                if let Err(error) = swept.await {
+                    tracing::warn!(table = %name, %error, "could not remove what rivals left; check does");
+                }
+                Ok(Outcome::Won(Box::new(manifest)))
+            }
+            Publication::Lost(winner) => {
+                tracing::info!(table = %name, %winner, "another worker wrote the batch");
+                self.remove_own().await;
+                Ok(Outcome::Lost)
+            }
+        }
+    }
+
+    /// Whether another attempt's manifest stands at this sequence.
+    async fn is_taken(&self) -> bool {
+        let found = self.shared.ledger.manifest(&self.tracked.table.name, self.opening.generation, self.sequence).await;
+        matches!(found, Ok(Some(manifest)) if manifest.attempt != self.id)
+    }
+
+    /// Removes this attempt's own parts, as well as that can be done; what stays is an orphan that check removes.
+    async fn remove_own(&self) {
+        let (ledger, mine) = (&self.shared.ledger, self.id);
+        let name = &self.tracked.table.name;
+        let removal = ledger.remove_attempts(name, self.opening.generation, self.sequence, |attempt| attempt == mine);
+        match tokio::time::timeout(Duration::from_secs(20), removal).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(table = %name, %error, "could not remove the attempt's own parts; check does")
+            }
+            Err(_) => tracing::warn!(table = %name, "could not remove the attempt's own parts in time; check does"),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `load`: batches are applied to the target, each in one transaction with its watermark.
+
+use std::sync::Arc;
+
+use super::summary::{Report, TableStatus, TableSummary};
+use super::{AnyTarget, Context, Pool, for_each_table};
+use crate::config::{Config, Target as TargetConfig};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::Ledger;
+use crate::ledger::decide::{self, Place};
+use crate::ledger::view::View;
+use crate::manifest::{BatchKind, Manifest};
+use crate::source::is_included;
+use crate::table::TableName;
+use crate::target::{Load, Target, TargetTable, Watermark};
+
+/// What the work on each table shares.
+struct Shared<T> {
+    config: Arc<Config>,
+    target: TargetConfig,
+    ledger: Ledger,
+    connections: Pool<T>,
+}
+
+/// Runs the task.
+pub async fn load(context: &Context) -> Report {
+    let mut report = Report::new("load", &context.config.sync.name);
+    if let Err(error) = run::<AnyTarget>(context, &mut report).await {
+        report.failed(error);
+    }
+    report
+}
+
+async fn run<T: Target + 'static>(context: &Context, report: &mut Report) -> Result<()> {
+    let target = context.config.target()?;
+    let ledger = context.ledger().await?;
+    let tables = tables(context, &ledger).await?;
+    let shared = Arc::new(Shared::<T> { config: context.config.clone(), target, ledger, connections: Pool::default() });
+    // The target is asked even when the ledger is empty: a wrong password must not wait for the first batch.
+    let first = T::connect(&shared.target).await?;
+    shared.connections.give(first).await;
+    let jobs = tables.into_iter().map(|table| (table.clone(), (shared.clone(), table))).collect();
+    let work = |(shared, table): (Arc<Shared<T>>, TableName)| async move {
+        let mut connection = shared.connections.take(T::connect(&shared.target)).await?;
+        let summary = table_to_tail(&shared.config, &shared.ledger, &mut connection, &table).await?;
+        shared.connections.give(connection).await;
+        Ok(summary)
+    };
+    for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    Ok(())
+}
+
+/// The tables that the ledger knows, as far as the configuration and the command line let them through. The source is
+/// not asked: names that differ only by case are taken for one unless both are there.
+async fn tables(context: &Context, ledger: &Ledger) -> Result<Vec<TableName>> {
+    let (include, exclude) = context.config.patterns()?;
+    let known = ledger.tables().await?;
+    let included = known.into_iter().filter(|table| is_included(&include, &exclude, table, true)).collect();
+    context.select(included, |table| table, true, "in the ledger, among those included (check opens new ones)")
+}
+
+/// Applies all that is pending for a table. `check` finishes leftovers by it.
+///
+/// # Errors
+/// What stopped it; batches applied before are committed.
+pub async fn table_to_tail<T: Target>(
+    config: &Config,
+    ledger: &Ledger,
+    target: &mut T,
+    table: &TableName,
+) -> Result<TableSummary> {
+    let mut summary = TableSummary::idle(table);
+    let mut view = ledger.view(table).await?;
+    let mut refusals = 0;
+    while let Some(place) = place::<T>(config, ledger, table, &view).await? {
+        let watermark = target.watermark(&place).await?.ok_or_else(|| {
+            Error::new(Kind::TargetShape, "the target has no watermark for the table")
+                .advice("Run 'delsert check', which makes it")
+        })?;
+        let at = (watermark.generation, watermark.sequence);
+        summary.to = watermark.position.clone();
+        finish_applied(ledger, table, &view, &watermark).await?;
+        let Some(next) = decide::next_batch(&view, at)? else { break };
+        match apply(config, ledger, target, table, at, next).await {
+            Ok(Some((manifest, deleted))) => {
+                summary.status = TableStatus::Done;
+                summary.batches += 1;
+                summary.upserts += manifest.upserts;
+                summary.deletes += manifest.deletes;
+                summary.cut_digits += manifest.cut_digits;
+                if summary.batches == 1 {
+                    summary.from.clone_from(&manifest.window.from);
+                }
+                tracing::info!(table = %table, generation = next.0, sequence = next.1, inserted = manifest.upserts, deleted, "applied a batch");
+            }
+            Ok(None) => tracing::info!(table = %table, "another worker applied the batch"),
+            // A newer snapshot may have taken the place of the batch whose parts are gone.
+            Err(error) if error.kind() == Kind::PartDamaged && refusals == 0 => {
+                refusals += 1;
+                let now = ledger.view(table).await?;
+                if decide::next_batch(&now, at).ok() == Some(Some(next)) {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        view = ledger.view(table).await?;
+    }
+    Ok(summary)
+}
+
+/// Where the table goes, by the columns of its newest generation; `None` if none is open.
+async fn place<T: Target>(
+    config: &Config,
+    ledger: &Ledger,
+    table: &TableName,
+    view: &View,
+) -> Result<Option<TargetTable>> {
+    let Some(generation) = view.newest_open() else {
+        return if view.generations.is_empty() {
+            Err(Error::new(Kind::NotOpen, "the ledger knows nothing of the table")
+                .advice("Run 'delsert check', which opens new tables"))
+        } else {
+            Ok(None)
+        };
+    };
+    let Some(opening) = ledger.opening(table, generation).await? else { return Ok(None) };
+    T::place(config, &opening.table).map(Some)
+}
+
+/// Applies a batch, if it is still the next once the table's lock is held; `None` if it is not.
+async fn apply<T: Target>(
+    config: &Config,
+    ledger: &Ledger,
+    target: &mut T,
+    table: &TableName,
+    at: Place,
+    next: Place,
+) -> Result<Option<(Manifest, u64)>> {
+    let Some(manifest) = ledger.manifest(table, next.0, next.1).await? else { return Ok(None) };
+    let place = T::place(config, &manifest.table)?;
+    let mut load = target.begin(&place).await?;
+    let watermark = load.watermark().clone();
+    // Only under the lock is the order certain: the ledger is listed anew.
+    let view = ledger.view(table).await?;
+    let still = decide::next_batch(&view, (watermark.generation, watermark.sequence));
+    if (watermark.generation, watermark.sequence) != at || still.as_ref().ok() != Some(&Some(next)) {
+        load.rollback().await?;
+        return still.map(|_| None);
+    }
+    if let Err(error) = continues(&watermark, &manifest) {
+        load.rollback().await?;
+        return Err(error);
+    }
+    let applied = match load.apply(&manifest, ledger.bucket()).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            // The connection may be what failed; dropping it rolls back as well.
+            let _ = load.rollback().await;
+            return Err(error);
+        }
+    };
+    load.commit().await?;
+    Ok(Some((manifest, applied.deleted)))
+}
+
+/// Rule 3: changes begin where the batch before ended.
+fn continues(watermark: &Watermark, manifest: &Manifest) -> Result<()> {
+    if manifest.kind == BatchKind::Snapshot || watermark.position == manifest.window.from {
+        return Ok(());
+    }
+    let text = |position: &Option<crate::position::Position>| {
+        position.as_ref().map_or("nothing".to_owned(), ToString::to_string)
+    };
+    let message = format!(
+        "batch {}/{} begins at {}, but the target stands at {}",
+        manifest.generation,
+        manifest.sequence,
+        text(&manifest.window.from),
+        text(&watermark.position)
+    );
+    Err(Error::new(Kind::LedgerGap, message).advice("Run 'delsert resync' for the table"))
+}
+
+/// Finishes what the watermark proves: the mark of the last batch, and what is done with.
+async fn finish_applied(ledger: &Ledger, table: &TableName, view: &View, watermark: &Watermark) -> Result<()> {
+    let at = (watermark.generation, watermark.sequence);
+    let unmarked = view.batch(at.0, at.1).is_some_and(|batch| batch.manifest.is_some() && batch.applied.is_none());
+    if let (true, Some(attempt)) = (unmarked, watermark.attempt) {
+        ledger.mark_applied(table, at.0, at.1, attempt).await?;
+    }
+    ledger.remove(&decide::tidy(view, at)).await
+}

@@ -1,0 +1,160 @@
+//! What a person or Airflow runs. Only here do source, ledger and target meet.
+
+pub mod check;
+pub mod extract;
+pub mod load;
+pub mod resync;
+pub mod run;
+pub mod summary;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::bucket::Bucket;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::ledger::Ledger;
+use crate::source::{same_name, sqlserver::SqlServer};
+use crate::table::TableName;
+use crate::target::postgres::Postgres;
+use summary::{Report, TableSummary};
+
+/// The source that the configuration names.
+pub type AnySource = SqlServer;
+
+/// The target that the configuration names.
+pub type AnyTarget = Postgres;
+
+/// What all tasks are given.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Tables named on the command line; empty for all.
+    pub tables: Arc<[String]>,
+}
+
+impl Context {
+    /// The ledger in the configured bucket.
+    ///
+    /// # Errors
+    /// The configuration's.
+    pub async fn ledger(&self) -> Result<Ledger> {
+        let bucket = Bucket::open(&self.config.bucket()?).await;
+        Ok(Ledger::new(bucket, self.config.sync.name.clone()))
+    }
+
+    /// Keeps the tables named on the command line, or all if none is.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownTable`] for a name that is not among them, with those that come near.
+    pub fn select<T>(
+        &self,
+        found: Vec<T>,
+        name: impl Fn(&T) -> &TableName,
+        ignores_case: bool,
+        place: &str,
+    ) -> Result<Vec<T>> {
+        if self.tables.is_empty() {
+            return Ok(found);
+        }
+        let mut wanted = Vec::new();
+        for text in &*self.tables {
+            let table: TableName =
+                text.parse().map_err(|error| Error::new(Kind::UnknownTable, format!("--table: {error}")))?;
+            let same = |item: &&T, ignores_case| {
+                same_name(ignores_case, &name(item).schema, &table.schema)
+                    && same_name(ignores_case, &name(item).name, &table.name)
+            };
+            let exact = found.iter().position(|item| same(&item, false));
+            let index = exact.or_else(|| found.iter().position(|item| same(&item, ignores_case)));
+            wanted.push(index.ok_or_else(|| unknown(&table, found.iter().map(&name), place))?);
+        }
+        let keep = |(index, item)| wanted.contains(&index).then_some(item);
+        Ok(found.into_iter().enumerate().filter_map(keep).collect())
+    }
+}
+
+fn unknown<'a>(wanted: &TableName, found: impl Iterator<Item = &'a TableName>, place: &str) -> Error {
+    let lower = wanted.name.to_lowercase();
+    let near: Vec<_> = found
+        .filter(|name| {
+            let other = name.name.to_lowercase();
+            other.contains(&lower) || lower.contains(&other)
+        })
+        .take(5)
+        .map(ToString::to_string)
+        .collect();
+    let near = if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
+    Error::new(Kind::UnknownTable, format!("--table {wanted}: no such table {place}{near}"))
+        .advice("Write it as schema.name, as the source spells it, and include it in source.include")
+}
+
+/// Connections that are made when needed and used again; one on which something failed is not.
+pub struct Pool<C> {
+    idle: Mutex<Vec<C>>,
+}
+
+impl<C> Default for Pool<C> {
+    fn default() -> Self {
+        Self { idle: Mutex::new(Vec::new()) }
+    }
+}
+
+impl<C: Send> Pool<C> {
+    /// Takes a connection, or makes one.
+    ///
+    /// # Errors
+    /// Connecting failed.
+    pub async fn take(&self, connect: impl Future<Output = Result<C>>) -> Result<C> {
+        let idle = self.idle.lock().await.pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => connect.await,
+        }
+    }
+
+    /// Gives a connection back.
+    pub async fn give(&self, connection: C) {
+        self.idle.lock().await.push(connection);
+    }
+}
+
+/// Runs `work` on each table, at most `parallel` at a time. One table's failure stops that table only.
+pub async fn for_each_table<I, F>(
+    items: Vec<(TableName, I)>,
+    parallel: usize,
+    work: impl Fn(I) -> F,
+    report: &mut Report,
+) where
+    F: Future<Output = Result<TableSummary>> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(parallel));
+    let mut running = JoinSet::new();
+    let mut names = BTreeMap::new();
+    for (name, item) in items {
+        let (permits, work) = (permits.clone(), work(item));
+        let handle = running.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            work.await
+        });
+        names.insert(handle.id(), name);
+    }
+    while let Some(joined) = running.join_next_with_id().await {
+        let (id, result) = match joined {
+            Ok((id, result)) => (id, result),
+            Err(error) => (
+                error.id(),
+                Err(Error::new(Kind::Internal, "the work on the table ended without a result").because(error)),
+            ),
+        };
+        let Some(name) = names.get(&id) else { continue };
+        match result {
+            Ok(summary) => report.table(summary),
+            Err(error) => report.table_failed(name, error),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `resync`: opens a new generation of a table, whose snapshot replaces all rows in one transaction.
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::summary::{Report, TableStatus, TableSummary};
+use super::{AnySource, AnyTarget, Context};
+use crate::bucket::Created;
+use crate::error::{Error, Kind, Result};
+use crate::ledger::decide;
+use crate::manifest::{FORMAT, Opening};
+use crate::source::Source;
+use crate::target::Target;
+
+/// Runs the command. Nothing is done without `yes`.
+pub async fn resync(context: &Context, yes: bool) -> Report {
+    let mut report = Report::new("resync", &context.config.sync.name);
+    if let Err(error) = run::<AnySource, AnyTarget>(context, yes, &mut report).await {
+        report.failed(error);
+    }
+    report
+}
+
+async fn run<S: Source, T: Target>(context: &Context, yes: bool, report: &mut Report) -> Result<()> {
+    if context.tables.is_empty() {
+        return Err(Error::new(Kind::Config, "resync copies whole tables anew and works on named tables only")
+            .advice("Add --table SCHEMA.NAME"));
+    }
+    if !yes {
+        return Err(Error::new(
+            Kind::Config,
+            format!("resync copies all rows of {} anew at the next extract and load", context.tables.join(", ")),
+        )
+        .advice("Nothing was done. Add --yes to do it"));
+    }
+    let mut source = S::connect(&context.config.source()?).await?;
+    let info = source.describe().await?;
+    let ledger = context.ledger().await?;
+    let mut target = T::connect(&context.config.target()?).await?;
+    let found = context.select(
+        source.tables(&context.config).await?,
+        |found| &found.table.name,
+        info.ignores_case,
+        "among those included",
+    )?;
+    for found in found {
+        let name = &found.table.name;
+        if let Some(error) = &found.blocked {
+            report.table_failed(name, error.again());
+            continue;
+        }
+        let place = T::place(&context.config, &found.table)?;
+        let watermark = target.watermark(&place).await?.unwrap_or_default();
+        let view = ledger.view(name).await?;
+        let opening = Opening {
+            format: FORMAT,
+            attempt: Uuid::new_v4(),
+            generation: decide::next_generation(&view, (watermark.generation, watermark.sequence)),
+            table: found.table.clone(),
+            source: info.fingerprint.clone(),
+            opened_at: Utc::now(),
+        };
+        let created = ledger.open(&opening).await?;
+        tracing::info!(table = %name, generation = opening.generation, by_rival = created == Created::Exists, "opened a generation: the next extract copies the table");
+        report.table(TableSummary { status: TableStatus::Done, work: true, ..TableSummary::idle(name) });
+    }
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! The summary: one JSON line, last on stdout, that Airflow and people read; and the exit code.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::position::Position;
+use crate::retry::{self, Disposition};
+use crate::table::TableName;
+
+/// How a table fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableStatus {
+    /// Something was done.
+    Done,
+    /// There was nothing to do.
+    Idle,
+    /// Another worker did it.
+    Lost,
+    /// A person is needed before it can go on.
+    Blocked,
+    /// It failed; a retry may help.
+    Retry,
+    /// It failed; a person is needed.
+    Failed,
+}
+
+/// A table's line in the summary.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableSummary {
+    /// Name, as the source spells it.
+    pub table: String,
+    /// How it fared.
+    pub status: TableStatus,
+    /// Whether the tasks that follow have something to do for it.
+    pub work: bool,
+    /// Batches written or applied.
+    pub batches: u64,
+    /// Rows upserted.
+    pub upserts: u64,
+    /// Keys deleted.
+    pub deletes: u64,
+    /// Values whose seventh digit of a second was cut.
+    pub cut_digits: u64,
+    /// Where the first window began; absent for a snapshot.
+    pub from: Option<Position>,
+    /// Where the last window ended, or where the table stands.
+    pub to: Option<Position>,
+    /// What failed, why, and what to do.
+    pub error: Option<String>,
+}
+
+impl TableSummary {
+    /// A table on which nothing was done.
+    pub fn idle(table: &TableName) -> Self {
+        Self {
+            table: table.to_string(),
+            status: TableStatus::Idle,
+            work: false,
+            batches: 0,
+            upserts: 0,
+            deletes: 0,
+            cut_digits: 0,
+            from: None,
+            to: None,
+            error: None,
+        }
+    }
+}
+
+/// The whole summary.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    v: u32,
+    kind: &'static str,
+    /// The task.
+    pub task: &'static str,
+    /// The sync; empty if the configuration could not be read.
+    pub sync: String,
+    /// `ok`, `retry`, `failed`, or `terminated`.
+    pub status: &'static str,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// The cut.
+    pub cut: Option<Position>,
+    /// Batches written or applied.
+    pub batches: u64,
+    /// Rows upserted.
+    pub upserts: u64,
+    /// Keys deleted.
+    pub deletes: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// What a person should know.
+    pub findings: Vec<String>,
+    /// What failed as a whole.
+    pub error: Option<String>,
+    /// Tables, by name.
+    pub tables: Vec<TableSummary>,
+}
+
+/// A summary in the making.
+#[derive(Debug)]
+pub struct Report {
+    summary: Summary,
+    codes: Vec<Error>,
+    strict: bool,
+    started: Instant,
+}
+
+impl Report {
+    /// A report of a task that begins now.
+    pub fn new(task: &'static str, sync: &str) -> Self {
+        let summary = Summary {
+            v: 1,
+            kind: "summary",
+            task,
+            sync: sync.to_owned(),
+            status: "ok",
+            exit_code: 0,
+            cut: None,
+            batches: 0,
+            upserts: 0,
+            deletes: 0,
+            seconds: 0.0,
+            findings: Vec::new(),
+            error: None,
+            tables: Vec::new(),
+        };
+        Self { summary, codes: Vec::new(), strict: false, started: Instant::now() }
+    }
+
+    /// Takes findings as failures.
+    pub fn strict(&mut self) {
+        self.strict = true;
+    }
+
+    /// Sets the cut.
+    pub fn cut(&mut self, cut: Position) {
+        self.summary.cut = Some(cut);
+    }
+
+    /// Adds what a person should know.
+    pub fn finding(&mut self, finding: String) {
+        tracing::warn!("{finding}");
+        self.summary.findings.push(finding);
+    }
+
+    /// Adds a table.
+    pub fn table(&mut self, table: TableSummary) {
+        self.summary.tables.push(table);
+    }
+
+    /// Adds a table that failed.
+    pub fn table_failed(&mut self, name: &TableName, error: Error) {
+        let error = error.on(name);
+        tracing::error!(table = %name, kind = ?error.kind(), "{error}");
+        let status = match retry::table(error.kind()) {
+            Disposition::Retry => TableStatus::Retry,
+            _ => TableStatus::Failed,
+        };
+        self.table(TableSummary { status, error: Some(error.to_string()), ..TableSummary::idle(name) });
+        self.codes.push(error);
+    }
+
+    /// Adds a table that cannot go on before a person acts, without failing the task: it fails in its own.
+    pub fn table_blocked(&mut self, name: &TableName, error: &Error) {
+        tracing::warn!(table = %name, kind = ?error.kind(), "{error}");
+        let error = Some(error.to_string());
+        self.table(TableSummary { status: TableStatus::Blocked, error, ..TableSummary::idle(name) });
+    }
+
+    /// Notes what failed as a whole.
+    pub fn failed(&mut self, error: Error) {
+        tracing::error!(kind = ?error.kind(), "{error}");
+        let text = error.to_string();
+        self.summary.error = Some(match self.summary.error.take() {
+            Some(before) => format!("{before}; {text}"),
+            None => text,
+        });
+        self.codes.push(error);
+    }
+
+    /// The tables so far.
+    pub fn tables(&self) -> &[TableSummary] {
+        &self.summary.tables
+    }
+
+    /// Changes the line of a table, if there is one.
+    pub fn amend(&mut self, name: &TableName, amend: impl FnOnce(&mut TableSummary)) {
+        let name = name.to_string();
+        if let Some(table) = self.summary.tables.iter_mut().find(|table| table.table == name) {
+            amend(table);
+        }
+    }
+
+    /// Takes over what another report of the same round says.
+    pub fn absorb(&mut self, other: Self) {
+        for theirs in other.summary.tables {
+            match self.summary.tables.iter_mut().find(|mine| mine.table == theirs.table) {
+                None => self.summary.tables.push(theirs),
+                Some(mine) => {
+                    let done = mine.status == TableStatus::Done && theirs.status == TableStatus::Idle;
+                    mine.status = if done || mine.error.is_some() { mine.status } else { theirs.status };
+                    mine.work = theirs.work;
+                    mine.batches = mine.batches.max(theirs.batches);
+                    mine.upserts = mine.upserts.max(theirs.upserts);
+                    mine.deletes = mine.deletes.max(theirs.deletes);
+                    mine.cut_digits = mine.cut_digits.max(theirs.cut_digits);
+                    mine.from = mine.from.take().or(theirs.from);
+                    mine.to = theirs.to.or(mine.to.take());
+                    mine.error = mine.error.take().or(theirs.error);
+                }
+            }
+        }
+        self.summary.cut = self.summary.cut.take().or(other.summary.cut);
+        self.summary.findings.extend(other.summary.findings);
+        self.summary.error = self.summary.error.take().or(other.summary.error);
+        self.codes.extend(other.codes);
+    }
+
+    /// Whether something failed besides single tables.
+    pub fn failed_as_a_whole(&self) -> bool {
+        self.summary.error.is_some()
+    }
+
+    /// The exit code as it stands.
+    pub fn exit_code(&self) -> u8 {
+        match retry::exit_code(&self.codes) {
+            0 if self.strict && (!self.summary.findings.is_empty() || self.any_blocked()) => 3,
+            code => code,
+        }
+    }
+
+    fn any_blocked(&self) -> bool {
+        self.summary.tables.iter().any(|table| table.status == TableStatus::Blocked)
+    }
+
+    /// Ends the report.
+    pub fn finish(mut self) -> Summary {
+        let exit_code = self.exit_code();
+        let mut summary = self.summary;
+        summary.tables.sort_by(|left, right| left.table.cmp(&right.table));
+        summary.batches = summary.tables.iter().map(|table| table.batches).sum();
+        summary.upserts = summary.tables.iter().map(|table| table.upserts).sum();
+        summary.deletes = summary.tables.iter().map(|table| table.deletes).sum();
+        summary.seconds = (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        summary.exit_code = exit_code;
+        summary.status = match exit_code {
+            0 => "ok",
+            75 => "retry",
+            _ => "failed",
+        };
+        self.codes.clear();
+        summary
+    }
+}
+
+impl Summary {
+    /// The summary of a task that a signal ended.
+    pub fn terminated(task: &'static str, sync: &str, exit_code: u8) -> Self {
+        let mut summary = Report::new(task, sync).finish();
+        summary.status = "terminated";
+        summary.exit_code = exit_code;
+        summary.error = Some("ended by a signal; run it again: nothing is lost".to_owned());
+        summary
+    }
+
+    /// Prints the line, and writes it to a file if one is asked for.
+    ///
+    /// # Errors
+    /// [`Kind::Local`] if the file cannot be written. A closed stdout is no error.
+    pub fn emit(&self, file: Option<&Path>) -> Result<()> {
+        let line = serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        let written = file.map_or(Ok(()), |path| write_atomically(path, &line));
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+        written
+    }
+}
+
+fn write_atomically(path: &Path, line: &str) -> Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    let written = std::fs::write(&draft, format!("{line}\n")).and_then(|()| std::fs::rename(&draft, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&draft);
+        Error::new(Kind::Local, format!("cannot write --summary-file '{}'", path.display()))
+            .because(error)
+            .advice("Name a file in a directory that exists and may be written")
+    })
+}
