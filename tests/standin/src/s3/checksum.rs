@@ -1,4 +1,4 @@
-//! ETags and checksums.
+//! `ETag`s and checksums.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -85,12 +85,12 @@ impl Sum {
     }
 }
 
-/// MD5 in hexadecimal: the ETag of a plain object or part.
+/// MD5 in hexadecimal: the `ETag` of a plain object or part.
 pub fn md5_hex(data: &[u8]) -> String {
     hex(Md5::checksum(data).as_ref())
 }
 
-/// The ETag of a multipart object: MD5 over its parts' MD5s.
+/// The `ETag` of a multipart object: MD5 over its parts' MD5s.
 pub fn multipart_etag(parts: &[&str]) -> String {
     let joined: Vec<u8> = parts.iter().flat_map(|etag| unhex(etag)).collect();
     format!("{}-{}", md5_hex(&joined), parts.len())
@@ -105,10 +105,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes()
-        .chunks(2)
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
+    text.as_bytes().chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// What a client claims about a body it sends.

@@ -83,13 +83,13 @@ mod tests {
     use super::*;
 
     fn collect(keys: &[&str], prefix: &str, delimiter: &str, limit: usize) -> Vec<String> {
-        let map: BTreeMap<String, ()> = keys.iter().map(|key| ((*key).to_owned(), ())).collect();
+        let map: BTreeMap<String, u8> = keys.iter().map(|key| ((*key).to_owned(), 0)).collect();
         let mut all = Vec::new();
         let mut after = String::new();
         loop {
             let page = page(&map, &Wanted { prefix, delimiter, after: &after, limit });
             assert!(page.entries.len() + page.prefixes.len() <= limit);
-            all.extend(page.entries.iter().map(|(key, ())| (*key).to_owned()));
+            all.extend(page.entries.iter().map(|(key, _)| (*key).to_owned()));
             all.extend(page.prefixes.iter().map(|prefix| format!("{prefix}…")));
             match page.next {
                 Some(next) => after = next,

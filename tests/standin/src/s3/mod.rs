@@ -3,7 +3,7 @@
 //! | module | is |
 //! |---|---|
 //! | [`store`], [`upload`], [`listing`] | buckets, objects, multipart uploads, pages of keys |
-//! | [`checksum`] | ETags and the checksums that clients send |
+//! | [`checksum`] | `ETag`s and the checksums that clients send |
 //! | [`fault`] | what a test makes go wrong, before or after the work is done |
 //! | [`access`] | keys and what they may do; host names |
 //! | `service`, [`server`] | the store behind the protocol, and the listener |

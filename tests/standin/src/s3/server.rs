@@ -38,12 +38,7 @@ pub(super) fn injected(status: u16, code: &str) -> S3Error {
 ///
 /// # Errors
 /// The listener broke.
-pub async fn serve(
-    listener: TcpListener,
-    store: Arc<Store>,
-    access_key: &str,
-    secret_key: &str,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, store: Arc<Store>, access_key: &str, secret_key: &str) -> io::Result<()> {
     serve_with(listener, store, Keys::one(access_key, secret_key)).await
 }
 
@@ -75,10 +70,7 @@ pub async fn serve_with(listener: TcpListener, store: Arc<Store>, keys: Keys) ->
     }
 }
 
-async fn converse(
-    stream: TcpStream,
-    service: S3Service,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn converse(stream: TcpStream, service: S3Service) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answering = HyperService::call(&service, request);
         async move {

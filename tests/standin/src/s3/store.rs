@@ -31,7 +31,7 @@ pub struct Attributes {
 pub struct Object {
     /// Its bytes.
     pub body: Bytes,
-    /// ETag without quotes.
+    /// `ETag` without quotes.
     pub etag: String,
     /// When it was written.
     pub modified: SystemTime,
@@ -64,14 +64,12 @@ impl Conditions {
     /// # Errors
     /// 412 `PreconditionFailed`; 404 `NoSuchKey` for `If-Match` on nothing.
     pub fn check(&self, present: Option<&Object>) -> S3Result<()> {
-        let failed =
-            || s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
+        let failed = || s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
         let equals = |condition: &ETagCondition, object: &Object| {
             condition.as_etag().is_none_or(|etag| etag.value() == object.etag)
         };
         if let Some(condition) = &self.if_match {
-            let object =
-                present.ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))?;
+            let object = present.ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))?;
             if !equals(condition, object) {
                 return Err(failed());
             }
@@ -165,7 +163,7 @@ impl Store {
         work(buckets.get_mut(name).ok_or_else(no_such_bucket)?)
     }
 
-    /// Writes an object under conditions, and gives its ETag.
+    /// Writes an object under conditions, and gives its `ETag`.
     ///
     /// # Errors
     /// Those of the conditions.

@@ -59,7 +59,7 @@ async fn of_eight_racing_create_only_writes_one_wins() {
         let mut winners = Vec::new();
         for write in writes.collect::<Vec<_>>() {
             match write.await.unwrap() {
-                (writer, Ok(_)) => winners.push(writer),
+                (number, Ok(_)) => winners.push(number),
                 (_, Err(error)) => assert_eq!(failure(&error), "PreconditionFailed"),
             }
         }
@@ -92,7 +92,9 @@ async fn an_object_is_written_read_by_range_copied_and_deleted() {
     assert_eq!(store.keys("bucket"), [key]);
     let gone = client.get_object().bucket("bucket").key("copy").send().await.unwrap_err();
     assert_eq!(failure(&gone), "NoSuchKey");
-    assert!(client.head_object().bucket("bucket").key("copy").send().await.unwrap_err().into_service_error().is_not_found());
+    assert!(
+        client.head_object().bucket("bucket").key("copy").send().await.unwrap_err().into_service_error().is_not_found()
+    );
     let long = client.put_object().bucket("bucket").key("k".repeat(1025)).body(body("x")).send().await.unwrap_err();
     assert_eq!(failure(&long), "KeyTooLongError");
     let full = client.delete_bucket().bucket("bucket").send().await.unwrap_err();

@@ -35,7 +35,7 @@ pub struct Upload {
 pub struct Part {
     /// Its bytes.
     pub body: Bytes,
-    /// ETag without quotes.
+    /// `ETag` without quotes.
     pub etag: String,
     /// Checksum.
     pub sum: Sum,
@@ -68,16 +68,13 @@ impl Store {
         })
     }
 
-    /// Writes a part, in place of the one of that number, and gives its ETag.
+    /// Writes a part, in place of the one of that number, and gives its `ETag`.
     ///
     /// # Errors
     /// 404 `NoSuchUpload`, 400 for a number out of range.
     pub fn put_part(&self, place: (&str, &str, &str), number: i32, body: Bytes, sum: Sum) -> S3Result<String> {
         if !PART_NUMBERS.contains(&number) {
-            return Err(s3_error!(
-                InvalidArgument,
-                "Part number must be an integer between 1 and 10000, inclusive"
-            ));
+            return Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive"));
         }
         let etag = md5_hex(&body);
         let (bucket, key, id) = place;
@@ -165,10 +162,7 @@ fn chosen<'a>(upload: &'a Upload, listed: &[CompletedPart]) -> S3Result<Vec<&'a 
         })
         .collect::<S3Result<Vec<_>>>()?;
     if parts.iter().rev().skip(1).any(|part| part.body.len() < PART_MINIMUM) {
-        return Err(s3_error!(
-            EntityTooSmall,
-            "Your proposed upload is smaller than the minimum allowed size"
-        ));
+        return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size"));
     }
     Ok(parts)
 }

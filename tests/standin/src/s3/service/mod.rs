@@ -1,22 +1,21 @@
 //! The store behind the protocol: each operation of S3 that is served, between the faults before and after it.
 
+mod multipart;
+mod pages;
+
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE as BASE64;
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
+#[allow(clippy::wildcard_imports, reason = "fifty names that are S3's own")]
 use s3s::dto::*;
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
-use super::checksum::{Algorithm, Claims, Sum};
-use super::fault::{Fault, Operation};
-use super::listing::{self, Wanted};
-use super::server::{dropped, injected};
-use super::store::{Attributes, Conditions, Object as Kept, Store};
-use super::upload::Upload;
+use crate::s3::checksum::{Algorithm, Claims, Sum};
+use crate::s3::fault::{Fault, Operation};
+use crate::s3::server::{dropped, injected};
+use crate::s3::store::{Attributes, Conditions, Object as Kept, Store};
 
-const PAGE_LIMIT: i32 = 1000;
 const REGION: &str = "us-east-1";
 
 /// The operations over a store.
@@ -75,6 +74,8 @@ macro_rules! faulty {
     }};
 }
 
+use {claims, faulty, show_sum, sums};
+
 impl Service {
     /// Serves a store.
     pub fn new(store: Arc<Store>) -> Self {
@@ -94,23 +95,24 @@ impl Service {
     }
 }
 
-async fn read(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+pub(super) async fn read(body: Option<StreamingBlob>) -> S3Result<Bytes> {
     let Some(body) = body else { return Ok(Bytes::new()) };
     let broken = |error: s3s::StdError| s3_error!(IncompleteBody, "The body broke off: {error}");
-    Ok(body.try_fold(BytesMut::new(), |mut all, chunk| async move {
-        all.extend_from_slice(&chunk);
-        Ok(all)
-    })
-    .await
-    .map_err(broken)?
-    .freeze())
+    Ok(body
+        .try_fold(BytesMut::new(), |mut all, chunk| async move {
+            all.extend_from_slice(&chunk);
+            Ok(all)
+        })
+        .await
+        .map_err(broken)?
+        .freeze())
 }
 
-fn etag(value: &str) -> Option<ETag> {
-    Some(ETag::Strong(value.to_owned()))
+pub(super) fn etag(value: &str) -> ETag {
+    ETag::Strong(value.to_owned())
 }
 
-fn check_key(key: &str) -> S3Result<()> {
+pub(super) fn check_key(key: &str) -> S3Result<()> {
     if key.len() > 1024 {
         return Err(s3_error!(KeyTooLongError, "Your key is too long"));
     }
@@ -118,8 +120,7 @@ fn check_key(key: &str) -> S3Result<()> {
 }
 
 fn check_read(object: &Kept, if_match: Option<&ETagCondition>, if_none_match: Option<&ETagCondition>) -> S3Result<()> {
-    let equals =
-        |condition: &ETagCondition| condition.as_etag().is_none_or(|etag| etag.value() == object.etag);
+    let equals = |condition: &ETagCondition| condition.as_etag().is_none_or(|etag| etag.value() == object.etag);
     if if_match.is_some_and(|condition| !equals(condition)) {
         return Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"));
     }
@@ -129,32 +130,8 @@ fn check_read(object: &Kept, if_match: Option<&ETagCondition>, if_none_match: Op
     Ok(())
 }
 
-fn checksum_type(sum: &Sum) -> ChecksumType {
+pub(super) fn checksum_type(sum: &Sum) -> ChecksumType {
     ChecksumType::from_static(if sum.is_composite() { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
-}
-
-fn page_limit(asked: Option<i32>) -> S3Result<i32> {
-    let asked = asked.unwrap_or(PAGE_LIMIT);
-    if asked < 0 {
-        return Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647"));
-    }
-    Ok(asked.min(PAGE_LIMIT))
-}
-
-/// A cell of a listing as `encoding-type=url` wants it.
-fn encoded(text: &str, encoding: Option<&EncodingType>) -> String {
-    use std::fmt::Write as _;
-    if encoding.is_none() {
-        return text.to_owned();
-    }
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.*/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 #[async_trait::async_trait]
@@ -221,7 +198,7 @@ impl S3 for Service {
             let object = Kept::new(body, sum.clone(), attributes);
             let written = self.store.put(&input.bucket, &input.key, object, &conditions)?;
             let mut output = PutObjectOutput {
-                e_tag: etag(&written),
+                e_tag: Some(etag(&written)),
                 checksum_type: Some(checksum_type(&sum)),
                 ..Default::default()
             };
@@ -251,7 +228,7 @@ impl S3 for Service {
                 content_length: i64::try_from(body.len()).ok(),
                 content_range: range.map(|range| format!("bytes {}-{}/{length}", range.start, range.end - 1)),
                 body: Some(StreamingBlob::from(Body::from(body))),
-                e_tag: etag(&object.etag),
+                e_tag: Some(etag(&object.etag)),
                 last_modified: Some(object.modified.into()),
                 content_type: object.attributes.content_type,
                 content_encoding: object.attributes.content_encoding,
@@ -276,7 +253,7 @@ impl S3 for Service {
             let mut output = HeadObjectOutput {
                 accept_ranges: Some("bytes".to_owned()),
                 content_length: i64::try_from(object.body.len()).ok(),
-                e_tag: etag(&object.etag),
+                e_tag: Some(etag(&object.etag)),
                 last_modified: Some(object.modified.into()),
                 content_type: object.attributes.content_type,
                 content_encoding: object.attributes.content_encoding,
@@ -313,8 +290,7 @@ impl S3 for Service {
             self.store.with_bucket(&input.bucket, |_| Ok(()))?;
             let (mut deleted, mut errors) = (Vec::new(), Vec::new());
             for object in named {
-                let conditions =
-                    Conditions { if_match: object.e_tag.map(ETagCondition::ETag), if_none_match: None };
+                let conditions = Conditions { if_match: object.e_tag.map(ETagCondition::ETag), if_none_match: None };
                 match self.store.delete(&input.bucket, &object.key, &conditions) {
                     Ok(()) => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
                     Err(error) => errors.push(Error {
@@ -355,7 +331,7 @@ impl S3 for Service {
             let modified = copy.modified;
             let written = self.store.put(&input.bucket, &input.key, copy, &Conditions::default())?;
             let result = CopyObjectResult {
-                e_tag: etag(&written),
+                e_tag: Some(etag(&written)),
                 last_modified: Some(modified.into()),
                 ..Default::default()
             };
@@ -364,234 +340,46 @@ impl S3 for Service {
     }
 
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let input = req.input;
-        let limit = page_limit(input.max_keys)?;
-        let prefix = input.prefix.clone().unwrap_or_default();
-        faulty!(self, "ListObjectsV2", input.bucket, prefix, {
-            let token = input.continuation_token.as_deref().map(from_token).transpose()?;
-            let encoding = input.encoding_type.as_ref();
-            let wanted = Wanted {
-                prefix: input.prefix.as_deref().unwrap_or(""),
-                delimiter: input.delimiter.as_deref().unwrap_or(""),
-                after: token.as_deref().or(input.start_after.as_deref()).unwrap_or(""),
-                limit: usize::try_from(limit).unwrap_or(0),
-            };
-            self.store.with_bucket(&input.bucket, |bucket| {
-                let page = listing::page(&bucket.objects, &wanted);
-                let contents = page.entries.iter().map(|(key, object)| Object {
-                    key: Some(encoded(key, encoding)),
-                    size: i64::try_from(object.body.len()).ok(),
-                    e_tag: etag(&object.etag),
-                    last_modified: Some(object.modified.into()),
-                    storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-                    checksum_algorithm: Some(vec![ChecksumAlgorithm::from_static(object.sum.algorithm.name())]),
-                    checksum_type: Some(checksum_type(&object.sum)),
-                    ..Default::default()
-                });
-                let prefixes =
-                    page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encoded(prefix, encoding)) });
-                Ok(ListObjectsV2Output {
-                    key_count: i32::try_from(page.entries.len() + page.prefixes.len()).ok(),
-                    contents: Some(contents.collect()),
-                    common_prefixes: Some(prefixes.collect()),
-                    is_truncated: Some(page.next.is_some()),
-                    next_continuation_token: page.next.as_deref().map(to_token),
-                    continuation_token: input.continuation_token.clone(),
-                    max_keys: Some(limit),
-                    name: Some(input.bucket.clone()),
-                    prefix: input.prefix.as_deref().map(|prefix| encoded(prefix, encoding)),
-                    delimiter: input.delimiter.as_deref().map(|delimiter| encoded(delimiter, encoding)),
-                    start_after: input.start_after.as_deref().map(|after| encoded(after, encoding)),
-                    encoding_type: input.encoding_type.clone(),
-                    ..Default::default()
-                })
-            })
-        })
+        self.object_page(req).await
     }
 
     async fn create_multipart_upload(
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        let input = req.input;
-        check_key(&input.key)?;
-        let algorithm =
-            input.checksum_algorithm.as_ref().map(|name| Algorithm::named(name.as_str())).transpose()?;
-        let full_object = match input.checksum_type.as_ref().map(ChecksumType::as_str) {
-            Some(kind) => kind == ChecksumType::FULL_OBJECT,
-            None => algorithm.is_none_or(|algorithm| algorithm == Algorithm::Crc64Nvme),
-        };
-        faulty!(self, "CreateMultipartUpload", input.bucket, input.key, {
-            let upload = Upload {
-                begun: std::time::SystemTime::now(),
-                algorithm,
-                full_object,
-                attributes: Attributes {
-                    content_type: input.content_type,
-                    content_encoding: input.content_encoding,
-                    cache_control: input.cache_control,
-                    metadata: input.metadata,
-                },
-                parts: std::collections::BTreeMap::new(),
-            };
-            let id = self.store.begin_upload(&input.bucket, &input.key, upload)?;
-            Ok(CreateMultipartUploadOutput {
-                bucket: Some(input.bucket),
-                key: Some(input.key),
-                upload_id: Some(id),
-                checksum_algorithm: input.checksum_algorithm,
-                checksum_type: input.checksum_type,
-                ..Default::default()
-            })
-        })
+        self.begin_upload(req).await
     }
 
-    async fn upload_part(&self, mut req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        let body = read(req.input.body.take()).await?;
-        let sum = claims!(req).check(&body)?;
-        let input = req.input;
-        faulty!(self, "UploadPart", input.bucket, input.key, {
-            let place = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
-            let written = self.store.put_part(place, input.part_number, body, sum.clone())?;
-            let mut output = UploadPartOutput { e_tag: etag(&written), ..Default::default() };
-            show_sum!(output, sum);
-            Ok(output)
-        })
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        self.put_part(req).await
     }
 
     async fn complete_multipart_upload(
         &self,
-        mut req: S3Request<CompleteMultipartUploadInput>,
+        req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let claimed = sums!(req.input);
-        let input = req.input;
-        faulty!(self, "CompleteMultipartUpload", input.bucket, input.key, {
-            let claimed: Vec<Sum> = claimed
-                .into_iter()
-                .filter_map(|(algorithm, value)| value.map(|value| Sum { algorithm, value }))
-                .collect();
-            let listed = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-            let conditions = Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
-            let place = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
-            let object = self.store.complete_upload(place, &listed, &claimed, &conditions)?;
-            let mut output = CompleteMultipartUploadOutput {
-                location: Some(format!("/{}/{}", input.bucket, input.key)),
-                e_tag: etag(&object.etag),
-                checksum_type: Some(checksum_type(&object.sum)),
-                bucket: Some(input.bucket),
-                key: Some(input.key),
-                ..Default::default()
-            };
-            show_sum!(output, object.sum);
-            Ok(output)
-        })
+        self.complete_upload(req).await
     }
 
     async fn abort_multipart_upload(
         &self,
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        let input = req.input;
-        faulty!(self, "AbortMultipartUpload", input.bucket, input.key, {
-            self.store.abort_upload(&input.bucket, &input.key, &input.upload_id)?;
-            Ok(AbortMultipartUploadOutput::default())
-        })
+        self.abort_upload(req).await
     }
 
     async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        let input = req.input;
-        let limit = page_limit(input.max_parts)?;
-        faulty!(self, "ListParts", input.bucket, input.key, {
-            let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id)?;
-            let after = input.part_number_marker.unwrap_or(0);
-            let all: Vec<_> = upload.parts.iter().filter(|(number, _)| **number > after).collect();
-            let shown = &all[..all.len().min(usize::try_from(limit).unwrap_or(0))];
-            let parts = shown.iter().map(|(number, part)| {
-                let mut shown = Part {
-                    part_number: Some(**number),
-                    size: i64::try_from(part.body.len()).ok(),
-                    e_tag: etag(&part.etag),
-                    last_modified: Some(part.modified.into()),
-                    ..Default::default()
-                };
-                show_sum!(shown, part.sum);
-                shown
-            });
-            Ok(ListPartsOutput {
-                parts: Some(parts.collect()),
-                is_truncated: Some(shown.len() < all.len()),
-                next_part_number_marker: shown.last().map(|(number, _)| **number),
-                part_number_marker: input.part_number_marker,
-                max_parts: Some(limit),
-                bucket: Some(input.bucket),
-                key: Some(input.key),
-                upload_id: Some(input.upload_id),
-                ..Default::default()
-            })
-        })
+        self.part_page(req).await
     }
 
     async fn list_multipart_uploads(
         &self,
         req: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-        let input = req.input;
-        let limit = page_limit(input.max_uploads)?;
-        let prefix = input.prefix.clone().unwrap_or_default();
-        if input.delimiter.is_some() {
-            return Err(s3_error!(NotImplemented, "uploads are not listed by delimiter"));
-        }
-        faulty!(self, "ListMultipartUploads", input.bucket, prefix, {
-            let after = (
-                input.key_marker.clone().unwrap_or_default(),
-                input.upload_id_marker.clone().unwrap_or_else(|| "\u{10FFFF}".to_owned()),
-            );
-            self.store.with_bucket(&input.bucket, |bucket| {
-                let begins = |key: &str| key.starts_with(input.prefix.as_deref().unwrap_or(""));
-                let all: Vec<_> = bucket
-                    .uploads
-                    .iter()
-                    .filter(|(place, _)| begins(&place.0) && (input.key_marker.is_none() || **place > after))
-                    .collect();
-                let shown = &all[..all.len().min(usize::try_from(limit).unwrap_or(0))];
-                let uploads = shown.iter().map(|((key, id), upload)| MultipartUpload {
-                    key: Some(encoded(key, input.encoding_type.as_ref())),
-                    upload_id: Some(id.clone()),
-                    initiated: Some(upload.begun.into()),
-                    ..Default::default()
-                });
-                let last = shown.last().filter(|_| shown.len() < all.len()).map(|(place, _)| (*place).clone());
-                let (next_key, next_id) = last.unzip();
-                Ok(ListMultipartUploadsOutput {
-                    uploads: Some(uploads.collect()),
-                    is_truncated: Some(shown.len() < all.len()),
-                    next_key_marker: next_key,
-                    next_upload_id_marker: next_id,
-                    key_marker: input.key_marker.clone(),
-                    upload_id_marker: input.upload_id_marker.clone(),
-                    max_uploads: Some(limit),
-                    bucket: Some(input.bucket.clone()),
-                    prefix: input.prefix.clone(),
-                    encoding_type: input.encoding_type.clone(),
-                    ..Default::default()
-                })
-            })
-        })
+        self.upload_page(req).await
     }
 }
 
 fn to_index(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
-}
-
-fn to_token(after: &str) -> String {
-    BASE64.encode(after)
-}
-
-fn from_token(token: &str) -> S3Result<String> {
-    BASE64
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }
