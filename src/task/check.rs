@@ -45,7 +45,7 @@ pub async fn check(context: &Context, options: Options) -> Report {
     if options.strict {
         report.strict();
     }
-    if let Err(error) = run::<AnySource, AnyTarget>(context, options, &mut report).await {
+    if let Err(error) = Box::pin(run::<AnySource, AnyTarget>(context, options, &mut report)).await {
         report.failed(error);
     }
     report

@@ -27,7 +27,7 @@ use attempt::Outcome;
 use window::Step;
 
 /// How long a source keeps history where nothing tells: the default of its cleanup job.
-const DEFAULT_RETENTION: Duration = Duration::from_secs(4320 * 60);
+const DEFAULT_RETENTION: Duration = Duration::from_hours(72);
 
 /// What the work on each table shares.
 struct Shared<S> {
@@ -51,7 +51,7 @@ struct Job {
 /// Runs the task.
 pub async fn extract(context: &Context, until: Option<Position>) -> Report {
     let mut report = Report::new("extract", &context.config.sync.name);
-    if let Err(error) = run::<AnySource>(context, until, &mut report).await {
+    if let Err(error) = Box::pin(run::<AnySource>(context, until, &mut report)).await {
         report.failed(error);
     }
     report
@@ -180,7 +180,7 @@ impl<S: Source> Shared<S> {
         let mut gap_mended = false;
         loop {
             let opening = self.opening(&job.table, &view).await?;
-            let capture = self.capture(&job.table, &opening)?;
+            let capture = Self::capture(&job.table, &opening)?;
             let tracked = Tracked { table: &opening.table, capture };
             match self.one(source, tracked, &opening, &view).await {
                 Ok(mut summary) => {
@@ -248,7 +248,7 @@ impl<S: Source> Shared<S> {
     }
 
     /// The instance to read from, once the table still has all that its generation carries.
-    fn capture<'a>(&self, found: &'a SourceTable, opening: &Opening) -> Result<&'a Capture> {
+    fn capture<'a>(found: &'a SourceTable, opening: &Opening) -> Result<&'a Capture> {
         let advice = "Run 'delsert resync' for the table, which carries it as it is now";
         for column in &opening.table.columns {
             let now = found.table.columns.iter().find(|now| now.name == column.name);
@@ -286,14 +286,8 @@ impl<S: Source> Shared<S> {
             opened_at: Utc::now(),
             ..opening.clone()
         };
-        match self.ledger.open(&next).await? {
-            Created::New => {
-                tracing::info!(table = %found.table.name, generation = next.generation, "opened a generation")
-            }
-            Created::Exists => {
-                tracing::info!(table = %found.table.name, generation = next.generation, "another worker opened the generation")
-            }
-        }
+        let by_rival = self.ledger.open(&next).await? == Created::Exists;
+        tracing::info!(table = %found.table.name, generation = next.generation, by_rival, "opened a generation");
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::config::{self, Tls};
 use crate::error::{Error, Kind, Result};
 
 /// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(600);
+const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(10);
 
 /// The oldest server whose catalogue has what is asked of it.
 const OLDEST: i32 = 120_000;
@@ -50,7 +50,7 @@ impl Postgres {
             .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
             .connect_timeout(target.connect_timeout)
             .keepalives(true)
-            .keepalives_idle(Duration::from_secs(60))
+            .keepalives_idle(Duration::from_mins(1))
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(6);
         let tls = MakeRustlsConnect::new(tls(target, &server)?);
