@@ -6,7 +6,6 @@
 mod attempt;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,24 +100,13 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
 async fn jobs(ledger: &Ledger, tables: Vec<SourceTable>) -> Result<Vec<Job>> {
     let names: Vec<_> = tables.iter().map(|found| found.table.name.clone()).collect();
     let mut views = ledger.views(&names).await?;
-    let mut tails = tails(ledger, &views).await?;
+    let mut tails = ledger.tails(&views).await;
     let job = |table: SourceTable| {
         let view = views.remove(&table.table.name).unwrap_or_default();
         let tail = tails.remove(&table.table.name);
         Job { table, view, tail, idle: false }
     };
     Ok(tables.into_iter().map(job).collect())
-}
-
-async fn tails(ledger: &Ledger, views: &BTreeMap<TableName, View>) -> Result<BTreeMap<TableName, Manifest>> {
-    use futures_util::{StreamExt, TryStreamExt};
-    let wanted = views.iter().filter_map(|(name, view)| view.tail().map(|tail| (name.clone(), tail)));
-    let read = |(name, (generation, sequence)): (TableName, (u64, u64))| async move {
-        // An unreadable tail stops its own table, in its own work.
-        Ok::<_, Error>((name.clone(), ledger.manifest(&name, generation, sequence).await.ok().flatten()))
-    };
-    let tails: Vec<_> = futures_util::stream::iter(wanted).map(read).buffer_unordered(16).try_collect().await?;
-    Ok(tails.into_iter().filter_map(|(name, tail)| Some((name, tail?))).collect())
 }
 
 /// Asks in few statements which windows are empty, so that an idle table costs nothing more.

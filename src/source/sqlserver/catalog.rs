@@ -123,7 +123,8 @@ fn assemble(
     let keyed = captures.last().map(|capture| capture.key.clone()).filter(|key| !key.is_empty());
     let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
     let blocked = block(&table, &is_excluded).map(Arc::new);
-    SourceTable { table, captures, blocked, findings }
+    let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
+    SourceTable { table, partial, captures, blocked, findings }
 }
 
 /// Why a table cannot be synced.

@@ -33,9 +33,11 @@ pub async fn enable_database(client: &mut Client) -> Result<()> {
 }
 
 /// Makes the sync's instance for a table. One of that name is ours, made by a rival.
-pub async fn enable_table(client: &mut Client, sync: &str, table: &Table) -> Result<()> {
-    let columns: Vec<_> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance_name(sync, table), &columns);
+pub async fn enable_table(client: &mut Client, sync: &str, table: &Table, partial: bool) -> Result<()> {
+    // Naming columns keeps those that do not flow out of the change table.
+    let columns = partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
+    let instance = instance_name(sync, table);
+    let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
     match client.batch(&statement).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {

@@ -91,8 +91,9 @@ impl Source for SqlServer {
         catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
     }
 
-    async fn enable_table(&mut self, sync: &str, table: &Table) -> Result<()> {
-        cdc::enable_table(self.admin().await?, sync, table).await.map_err(|error| error.on(&table.name))
+    async fn enable_table(&mut self, sync: &str, found: &SourceTable, flow: &Table) -> Result<()> {
+        let enabled = cdc::enable_table(self.admin().await?, sync, flow, found.partial).await;
+        enabled.map_err(|error| error.on(&flow.name))
     }
 
     async fn maximum(&mut self) -> Result<Position> {
