@@ -75,7 +75,12 @@ impl Bucket {
         if shared.region().is_none() {
             builder = builder.region(Region::from_static("us-east-1"));
         }
-        Self { client: Client::from_conf(builder.build()), name: config.name.clone(), prefix: config.prefix.clone() }
+        Self::with_client(Client::from_conf(builder.build()), config)
+    }
+
+    /// A bucket reached by a client that was made elsewhere.
+    pub fn with_client(client: Client, config: &config::Bucket) -> Self {
+        Self { client, name: config.name.clone(), prefix: config.prefix.clone() }
     }
 
     /// The bucket's name.

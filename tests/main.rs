@@ -4,5 +4,6 @@
 
 mod adventureworks;
 mod comparator;
+mod contract;
 mod overlap;
 mod support;
