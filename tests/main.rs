@@ -5,5 +5,6 @@
 mod adventureworks;
 mod comparator;
 mod contract;
+mod messages;
 mod overlap;
 mod support;
