@@ -7,4 +7,6 @@ mod comparator;
 mod contract;
 mod messages;
 mod overlap;
+mod rules;
+mod shop;
 mod support;
