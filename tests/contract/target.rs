@@ -3,6 +3,7 @@
 mod damage;
 mod postgres;
 mod suite;
+mod tls;
 mod values;
 
 use std::time::Duration;

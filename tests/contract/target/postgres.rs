@@ -155,7 +155,7 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
             "CREATE TABLE sales.seen (said text); \
              CREATE FUNCTION sales.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                 INSERT INTO sales.seen SELECT name || ' ' || setting FROM pg_settings WHERE name IN \
-                ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_isolation'); \
+                ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_isolation', 'tcp_keepalives_idle'); \
                 RETURN NULL; END $$; \
              CREATE TRIGGER look AFTER INSERT ON sales.orders EXECUTE FUNCTION sales.look()",
         )
@@ -169,6 +169,7 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
             "idle_in_transaction_session_timeout 600000",
             "lock_timeout 60000",
             "statement_timeout 0",
+            "tcp_keepalives_idle 60",
             "transaction_isolation read committed",
         ]
     );
