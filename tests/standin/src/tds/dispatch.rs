@@ -39,7 +39,14 @@ pub fn run(mut session: Box<dyn Session>, mut inbound: mpsc::Receiver<Inbound>, 
         let go_on = if message.ignore {
             Response::batch(wire).end_batch()
         } else {
-            answer(&message, session.as_mut(), &mut prepared, &mut cursors, wire)
+            let answering = || answer(&message, session.as_mut(), &mut prepared, &mut cursors, wire);
+            // A fault of the engine ends this session, as an assertion does on the server, and no other.
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(answering)).unwrap_or_else(|_| {
+                let mut response = Response::batch(wire);
+                let text = "A system assertion check has failed. The stand-in's log has the place.";
+                response.message(&SqlError::new(3624, text).severity(20));
+                response.end_batch()
+            })
         };
         if !go_on {
             return;
