@@ -8,7 +8,7 @@ use super::packet::{Message, kind};
 use super::prepared::{self, Prepared};
 use super::response::{Response, Wire};
 use super::rpc::{self, Call};
-use super::{request, token};
+use super::{describe, request, token};
 use crate::session::{Session, Sink};
 use crate::value::SqlError;
 
@@ -116,6 +116,8 @@ fn run_calls(
         let mut response = Response::call(wire);
         let result = if prepared::knows(&name) {
             prepared::run(&name, call, prepared, session, &mut response)
+        } else if describe::knows(&name) {
+            describe::run(call, session, &mut response)
         } else if cursor::knows(&name) {
             cursor::run(&name, call, cursors, session, &mut response)
         } else {
