@@ -1,6 +1,6 @@
 //! `extract`: what changed at the source becomes the next batch of each table.
 //!
-//! [`attempt`] makes one batch; [`window`] decides which; here is what surrounds them: the tables, the cut, gaps,
+//! `attempt` makes one batch; `window` decides which; here is what surrounds them: the tables, the cut, gaps,
 //! idle tables, and purging.
 
 mod attempt;

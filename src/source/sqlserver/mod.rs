@@ -2,13 +2,13 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`client`] | the connection, and its failures told apart |
-//! | [`describe`] | who the server is and what the login may do |
-//! | [`catalog`] | tables, columns, keys, capture instances |
-//! | [`types`], [`decode`] | what each type holds, and the driver's cells as ours |
-//! | [`cdc`] | enabling, bounds, changes of a window, purging |
-//! | [`snapshot`] | the copy of a whole table |
-//! | [`sql`] | all statements, as text |
+//! | `client` | the connection, and its failures told apart |
+//! | `describe` | who the server is and what the login may do |
+//! | `catalog` | tables, columns, keys, capture instances |
+//! | `types`, `decode` | what each type holds, and the driver's cells as ours |
+//! | `cdc` | enabling, bounds, changes of a window, purging |
+//! | `snapshot` | the copy of a whole table |
+//! | `sql` | all statements, as text |
 //!
 //! Nothing outside knows what an LSN is.
 
