@@ -1,4 +1,4 @@
-//! The rules of the design, each tried from outside: real processes, and the bucket and the target as they leave them.
+//! Rules 1 to 8 tried from outside: real processes, and the bucket and the target as they leave them.
 
 use std::time::Duration;
 
