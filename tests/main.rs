@@ -4,9 +4,5 @@
 
 mod adventureworks;
 mod comparator;
-mod contract;
-mod messages;
 mod overlap;
-mod rules;
-mod shop;
 mod support;

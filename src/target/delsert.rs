@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::config::{Config, SchemaMap};
-use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::BatchKind;
 use crate::table::Table;
@@ -190,7 +191,7 @@ fn shorten(name: String, limit: usize) -> String {
 }
 
 fn hash(text: &str) -> String {
-    digest::short(&[text], 8)
+    Sha256::digest(text.as_bytes())[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,0 @@
-//! What the seams promise, tried on every implementation of theirs.
-
-mod batch;
-mod target;

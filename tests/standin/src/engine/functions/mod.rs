@@ -1,0 +1,32 @@
+//! Built-in functions, by family.
+
+pub mod aggregate;
+pub mod date;
+pub mod math;
+pub mod meta;
+pub mod pattern;
+pub mod property;
+pub mod string;
+
+use super::bind::{Binder, Bound};
+use super::error::Result;
+
+/// How a function is called: how many arguments, and how they are bound.
+pub struct Signature {
+    /// Least and most arguments.
+    pub count: (usize, usize),
+    /// Binds a call.
+    pub bind: fn(&mut Binder<'_>, &str, Vec<Bound>) -> Result<Bound>,
+}
+
+/// The function of that name, in upper case.
+pub fn find(name: &str) -> Option<Signature> {
+    let families: [(fn(&str) -> Option<(usize, usize)>, fn(&mut Binder<'_>, &str, Vec<Bound>) -> Result<Bound>); 5] = [
+        (string::count, string::bind),
+        (math::count, math::bind),
+        (date::count, date::bind),
+        (meta::count, meta::bind),
+        (property::count, property::bind),
+    ];
+    families.into_iter().find_map(|(count, bind)| count(name).map(|count| Signature { count, bind }))
+}

@@ -1,0 +1,556 @@
+//! Batches: one statement after the other, control flow, and what an error ends.
+
+use std::sync::atomic::Ordering;
+
+use sqlparser::ast::Expr;
+
+use super::super::bind::Variable;
+use super::super::catalog::same;
+use super::super::error::{Result, ends_batch, ends_transaction};
+use super::super::script::{self, Declaration, DeclaredKind, Kind, OptionValue, Statement};
+use super::super::session::SqlSession;
+use super::super::values::convert::Target;
+use super::super::values::types;
+use crate::session::{Flow, Param, Sink};
+use crate::value::{Column, SqlError, SqlType, Value};
+
+/// Where to go on after a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// At the next one.
+    Next,
+    /// Past the loop.
+    Break,
+    /// At the loop's condition.
+    Continue,
+    /// Past the batch, with a status.
+    Return(i32),
+    /// Past everything: an error ended it, or the client is gone.
+    End,
+}
+
+impl SqlSession {
+    /// Runs a batch with its parameters as variables.
+    pub fn run_batch(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
+        self.tries = 0;
+        self.caught.clear();
+        let statements = self.declare(params).and_then(|()| self.parse(sql));
+        match statements {
+            Ok(statements) => {
+                self.run(&statements, sink);
+                if self.transaction.doomed {
+                    self.rollback_all(sink);
+                    sink.message(&SqlError::new(3998, "Uncommittable transaction is detected at the end of the batch. The transaction is rolled back."));
+                }
+            }
+            Err(error) => self.report(&error, sink),
+        }
+        self.drop_table_variables();
+    }
+
+    /// Parses a batch.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        script::parse(sql, self.settings.options.contains("QUOTED_IDENTIFIER"))
+    }
+
+    /// Runs statements and says how they ended, errors already told.
+    pub fn run(&mut self, statements: &[Statement], sink: &mut dyn Sink) -> Step {
+        match self.run_list(statements, sink) {
+            Ok(step) => step,
+            Err(error) => {
+                self.report(&error, sink);
+                Step::End
+            }
+        }
+    }
+
+    /// Runs statements inside TRY: errors go to its CATCH.
+    pub fn run_inner(&mut self, statements: &[Statement], sink: &mut dyn Sink) -> Result<Step> {
+        self.run_list(statements, sink)
+    }
+
+    fn report(&mut self, error: &SqlError, sink: &mut dyn Sink) {
+        self.error = error.number;
+        sink.message(error);
+    }
+
+    fn run_list(&mut self, statements: &[Statement], sink: &mut dyn Sink) -> Result<Step> {
+        for statement in statements {
+            if sink.poll() == Flow::Stop {
+                return Ok(Step::End);
+            }
+            let mut error = match self.statement(statement, sink) {
+                Ok(Step::Next) => continue,
+                Ok(step) => return Ok(step),
+                Err(error) => error,
+            };
+            if error.line <= 1 {
+                error.line = statement.line;
+            }
+            if self.tries > 0 {
+                return Err(error);
+            }
+            let everything = self.settings.xact_abort && error.number != 50_000;
+            if self.transaction.count > 0 && (everything || ends_transaction(&error)) {
+                self.rollback_all(sink);
+            }
+            let ends = everything || ends_batch(&error);
+            self.report(&error, sink);
+            if ends {
+                return Ok(Step::End);
+            }
+            sink.done(None);
+        }
+        Ok(Step::Next)
+    }
+
+    fn statement(&mut self, statement: &Statement, sink: &mut dyn Sink) -> Result<Step> {
+        if self.settings.no_exec && !matches!(statement.kind, Kind::SetOption { .. }) {
+            return Ok(Step::Next);
+        }
+        let step = self.perform(statement, sink)?;
+        // What a statement leaves in @@ERROR is 0, unless it only looked at it.
+        if !matches!(
+            statement.kind,
+            Kind::Declare(_)
+                | Kind::If { .. }
+                | Kind::While { .. }
+                | Kind::Block(_)
+                | Kind::Try { .. }
+                | Kind::RaisError(_)
+        ) {
+            self.error = 0;
+        }
+        Ok(step)
+    }
+
+    fn perform(&mut self, statement: &Statement, sink: &mut dyn Sink) -> Result<Step> {
+        match &statement.kind {
+            Kind::Query(query) => self.select_statement(query, sink)?,
+            Kind::Insert(insert) => self.insert_statement(insert, sink)?,
+            Kind::Update(update) => self.update_statement(update, sink)?,
+            Kind::Delete(delete) => self.delete_statement(delete, sink)?,
+            Kind::Merge(merge) => self.merge_statement(merge, sink)?,
+            Kind::Declare(list) => self.declare_all(list)?,
+            Kind::SetVariable { name, operator, value } => {
+                let value = match operator {
+                    None => self.evaluate_for(value, name)?,
+                    Some(operator) => self.evaluate_compound(name, *operator, value)?,
+                };
+                self.assign(name, value)?;
+                self.row_count = 1;
+            }
+            Kind::SetOption { names, value } => {
+                for name in names {
+                    self.set_option(name, value)?;
+                }
+                sink.done(None);
+            }
+            Kind::SetIsolation(level) => {
+                if *level == 5 && self.transaction.open && self.settings.isolation != 5 {
+                    return Err(SqlError::new(
+                        3951,
+                        format!(
+                            "Transaction failed in database '{}' because the statement was run under snapshot isolation but the transaction did not start in snapshot isolation.",
+                            self.database
+                        ),
+                    ));
+                }
+                self.settings.isolation = *level;
+                sink.done(None);
+            }
+            Kind::SetIdentityInsert { table, on } => {
+                self.set_identity_insert(table, *on)?;
+                sink.done(None);
+            }
+            Kind::If { condition, then, otherwise } => {
+                if self.condition(condition)? {
+                    return self.inner(then, sink);
+                } else if let Some(otherwise) = otherwise {
+                    return self.inner(otherwise, sink);
+                }
+            }
+            Kind::While { condition, body } => return self.while_loop(condition, body, sink),
+            Kind::Block(statements) => return self.run_list(statements, sink),
+            Kind::Try { body, catch } => return self.try_catch(body, catch, sink),
+            Kind::Break => return Ok(Step::Break),
+            Kind::Continue => return Ok(Step::Continue),
+            Kind::Return(value) => {
+                let status = match value {
+                    Some(value) => match self.evaluate(value, SqlType::Int)? {
+                        Value::Int(status) => i32::try_from(status).unwrap_or_default(),
+                        _ => 0,
+                    },
+                    None => 0,
+                };
+                return Ok(Step::Return(status));
+            }
+            Kind::Execute(execute) => return self.execute(execute, sink),
+            Kind::ExecuteText(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    if let Value::Text(part) = self.evaluate(part, SqlType::NVarChar(None))? {
+                        text.push_str(&part);
+                    }
+                }
+                return self.nested(&text, &[], sink);
+            }
+            _ => return self.perform_other(statement, sink),
+        }
+        Ok(Step::Next)
+    }
+
+    fn perform_other(&mut self, statement: &Statement, sink: &mut dyn Sink) -> Result<Step> {
+        match &statement.kind {
+            Kind::Print(value) => {
+                let text = match self.evaluate(value, SqlType::NVarChar(None))? {
+                    Value::Text(text) => text,
+                    _ => " ".to_owned(),
+                };
+                let mut message = SqlError::new(0, text).severity(0);
+                message.line = statement.line;
+                sink.message(&message);
+            }
+            Kind::Throw(args) => return Err(self.thrown(args.as_ref())?),
+            Kind::RaisError(args) => self.raise_error(args, statement.line, sink)?,
+            Kind::WaitFor(delay) => return self.wait(delay, sink),
+            Kind::Use(name) => self.use_database(name, sink)?,
+            Kind::Begin(name) => {
+                self.begin(name.clone(), sink);
+                sink.done(None);
+            }
+            Kind::Commit => {
+                self.commit(sink)?;
+                sink.done(None);
+            }
+            Kind::Rollback(to) => {
+                self.rollback(to.as_ref(), sink)?;
+                sink.done(None);
+            }
+            Kind::Save(name) => {
+                self.save(name)?;
+                sink.done(None);
+            }
+            Kind::Reconfigure | Kind::Checkpoint => {
+                sink.done(None);
+            }
+            Kind::Kill(spid) => {
+                return Err(SqlError::new(6106, format!("Process ID {spid} is not an active process ID.")));
+            }
+            _ => {
+                self.begin_implicit(sink);
+                self.define(statement, sink)?;
+                self.row_count = 0;
+                sink.done(None);
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    fn inner(&mut self, statement: &Statement, sink: &mut dyn Sink) -> Result<Step> {
+        self.run_list(std::slice::from_ref(statement), sink)
+    }
+
+    fn while_loop(&mut self, condition: &Expr, body: &Statement, sink: &mut dyn Sink) -> Result<Step> {
+        while self.condition(condition)? {
+            if sink.poll() == Flow::Stop {
+                return Ok(Step::End);
+            }
+            match self.inner(body, sink)? {
+                Step::Next | Step::Continue => {}
+                Step::Break => break,
+                step => return Ok(step),
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    fn try_catch(&mut self, body: &[Statement], catch: &[Statement], sink: &mut dyn Sink) -> Result<Step> {
+        self.tries += 1;
+        let result = self.run_list(body, sink);
+        self.tries -= 1;
+        let error = match result {
+            Ok(step) => return Ok(step),
+            Err(error) if error.severity >= 20 => return Err(error),
+            Err(error) => error,
+        };
+        if error.number == 1205 || error.number == 3960 {
+            self.rollback_all(sink);
+        } else if self.transaction.count > 0 && (self.settings.xact_abort || ends_transaction(&error)) {
+            self.transaction.doomed = true;
+        }
+        self.error = error.number;
+        self.caught.push(error);
+        let step = self.run_list(catch, sink);
+        self.caught.pop();
+        step
+    }
+
+    fn thrown(&mut self, args: Option<&(Expr, Expr, Expr)>) -> Result<SqlError> {
+        let Some((number, message, state)) = args else {
+            return Ok(self.caught.last().cloned().unwrap_or_else(|| {
+                SqlError::new(10704, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
+                    .severity(15)
+            }));
+        };
+        let int = |value: Value| if let Value::Int(int) = value { i32::try_from(int).unwrap_or_default() } else { 0 };
+        let number = int(self.evaluate(number, SqlType::Int)?);
+        let state = int(self.evaluate(state, SqlType::Int)?);
+        let message = match self.evaluate(message, SqlType::NVarChar(Some(2048)))? {
+            Value::Text(text) => text,
+            _ => String::new(),
+        };
+        if number < 50_000 {
+            return Ok(SqlError::new(
+                35100,
+                format!(
+                    "Error number {number} in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647."
+                ),
+            ));
+        }
+        Ok(SqlError::new(number, message).state(u8::try_from(state).unwrap_or(1)))
+    }
+
+    fn raise_error(&mut self, args: &[Expr], line: u32, sink: &mut dyn Sink) -> Result<()> {
+        let mut values = Vec::new();
+        for arg in args {
+            values.push(self.evaluate_any(arg)?.1);
+        }
+        let int = |at: usize| if let Some(Value::Int(int)) = values.get(at) { *int } else { 0 };
+        let (number, text) = match &values[0] {
+            Value::Text(text) => (50_000, text.clone()),
+            Value::Int(number) => (
+                i32::try_from(*number).unwrap_or(50_000),
+                format!(
+                    "Error {number}, severity {}, state {} was raised, but no message with that error number was found in sys.messages.",
+                    int(1),
+                    int(2)
+                ),
+            ),
+            _ => (50_000, String::new()),
+        };
+        let mut error = SqlError::new(number, formatted(&text, &values[3..]))
+            .severity(u8::try_from(int(1).clamp(0, 25)).unwrap_or(16))
+            .state(u8::try_from(int(2).clamp(0, 255)).unwrap_or(1));
+        error.line = line;
+        if error.severity > 10 {
+            return Err(error);
+        }
+        sink.message(&error);
+        Ok(())
+    }
+
+    fn wait(&mut self, delay: &Expr, sink: &mut dyn Sink) -> Result<Step> {
+        let Value::Time(ticks) = self.evaluate(delay, SqlType::Time(7))? else { return Ok(Step::Next) };
+        let end = std::time::Instant::now() + std::time::Duration::from_nanos(u64::try_from(ticks * 100).unwrap_or(0));
+        while std::time::Instant::now() < end {
+            if sink.poll() == Flow::Stop {
+                return Ok(Step::End);
+            }
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            std::thread::sleep(left.min(std::time::Duration::from_millis(20)));
+        }
+        sink.done(None);
+        Ok(Step::Next)
+    }
+
+    fn declare_all(&mut self, list: &[Declaration]) -> Result<()> {
+        for Declaration { name, kind, value } in list {
+            match kind {
+                DeclaredKind::Table(table) => self.create_table_variable(name, table)?,
+                DeclaredKind::Scalar(ty) => {
+                    let value = match value {
+                        Some(value) => self.evaluate(value, *ty)?,
+                        None => Value::Null,
+                    };
+                    self.variables.insert(name.to_lowercase(), Variable { ty: *ty, value });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_option(&mut self, name: &str, value: &OptionValue) -> Result<()> {
+        const SWITCHES: &[&str] = &[
+            "ANSI_NULLS",
+            "ANSI_PADDING",
+            "ANSI_WARNINGS",
+            "ANSI_DEFAULTS",
+            "ANSI_NULL_DFLT_ON",
+            "ANSI_NULL_DFLT_OFF",
+            "ARITHABORT",
+            "ARITHIGNORE",
+            "CONCAT_NULL_YIELDS_NULL",
+            "CURSOR_CLOSE_ON_COMMIT",
+            "NUMERIC_ROUNDABORT",
+            "QUOTED_IDENTIFIER",
+            "FORCEPLAN",
+            "SHOWPLAN_ALL",
+            "SHOWPLAN_TEXT",
+            "SHOWPLAN_XML",
+            "REMOTE_PROC_TRANSACTIONS",
+            "STATISTICS IO",
+            "STATISTICS TIME",
+            "STATISTICS XML",
+            "STATISTICS PROFILE",
+            "NO_BROWSETABLE",
+        ];
+        match (name, value) {
+            ("NOCOUNT", OptionValue::Switch(on)) => self.settings.no_count = *on,
+            ("XACT_ABORT", OptionValue::Switch(on)) => self.settings.xact_abort = *on,
+            ("IMPLICIT_TRANSACTIONS", OptionValue::Switch(on)) => self.settings.implicit = *on,
+            ("FMTONLY", OptionValue::Switch(on)) => self.settings.format_only = *on,
+            ("NOEXEC" | "PARSEONLY", OptionValue::Switch(on)) => self.settings.no_exec = *on,
+            ("TEXTSIZE", OptionValue::Number(size)) => {
+                self.settings.text_size = if *size <= 0 { 2_147_483_647 } else { *size }
+            }
+            ("ROWCOUNT", OptionValue::Number(limit)) => self.settings.row_limit = u64::try_from(*limit).unwrap_or(0),
+            ("ROWCOUNT", OptionValue::Variable(name)) => {
+                if let Some(Variable { value: Value::Int(limit), .. }) = self.variables.get(&name.to_lowercase()) {
+                    self.settings.row_limit = u64::try_from(*limit).unwrap_or(0);
+                }
+            }
+            ("LOCK_TIMEOUT", OptionValue::Number(limit)) => self.lock_timeout.store(*limit, Ordering::Relaxed),
+            ("DATEFIRST" | "QUERY_GOVERNOR_COST_LIMIT", OptionValue::Number(_))
+            | ("CONTEXT_INFO" | "DEADLOCK_PRIORITY", _) => {}
+            ("DATEFORMAT" | "LANGUAGE", OptionValue::Word | OptionValue::Variable(_)) => {}
+            (_, OptionValue::Switch(on)) if SWITCHES.contains(&name) => {
+                let names: &[&str] = if name == "ANSI_DEFAULTS" {
+                    &["ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS", "QUOTED_IDENTIFIER"]
+                } else {
+                    &[name]
+                };
+                for name in names {
+                    if *on {
+                        self.settings.options.insert((*name).to_owned());
+                    } else {
+                        self.settings.options.remove(*name);
+                    }
+                }
+            }
+            _ => return Err(SqlError::new(195, format!("'{name}' is not a recognized SET option.")).severity(15)),
+        }
+        Ok(())
+    }
+
+    fn set_identity_insert(&mut self, table: &[String], on: bool) -> Result<()> {
+        let environment = self.enter()?;
+        let found = environment.find_table(table).ok_or_else(|| {
+            SqlError::new(
+                1088,
+                format!(
+                    "Cannot find the object \"{}\" because it does not exist or you do not have permissions.",
+                    table.join(".")
+                ),
+            )
+        })?;
+        if !found.columns.iter().any(|column| column.identity.is_some()) {
+            return Err(SqlError::new(
+                8106,
+                format!(
+                    "Table '{}' does not have the identity property. Cannot perform SET operation.",
+                    table.join(".")
+                ),
+            ));
+        }
+        match (on, self.settings.identity_insert) {
+            (true, Some(other)) if other != found.id => {
+                return Err(SqlError::new(
+                    8107,
+                    format!(
+                        "IDENTITY_INSERT is already ON for another table. Cannot perform SET operation for table '{}'.",
+                        table.join(".")
+                    ),
+                ));
+            }
+            (true, _) => self.settings.identity_insert = Some(found.id),
+            (false, Some(own)) if own == found.id => self.settings.identity_insert = None,
+            (false, _) => {}
+        }
+        Ok(())
+    }
+
+    /// USE.
+    pub fn use_database(&mut self, name: &str, sink: &mut dyn Sink) -> Result<()> {
+        let known = ["master", "tempdb", "model", "msdb", self.shared.database.as_str()];
+        let Some(found) = known.iter().find(|known| same(known, name)).map(|found| (*found).to_owned()) else {
+            return Err(SqlError::new(
+                911,
+                format!("Database '{name}' does not exist. Make sure that the name is entered correctly."),
+            ));
+        };
+        let old = std::mem::replace(&mut self.database, found);
+        sink.database_changed(&old, &self.database);
+        let message =
+            SqlError::new(5701, format!("Changed database context to '{}'.", self.database)).severity(0).state(2);
+        sink.message(&message);
+        sink.done(None);
+        Ok(())
+    }
+
+    /// The columns of the first result set of a batch.
+    pub fn describe_batch(&mut self, sql: &str) -> Result<Option<Vec<Column>>> {
+        let statements = self.parse(sql)?;
+        for statement in &statements {
+            match &statement.kind {
+                Kind::Query(query) => {
+                    if let Some(columns) = self.describe_query(query)? {
+                        return Ok(Some(columns));
+                    }
+                }
+                Kind::Declare(list) => self.declare_all(list)?,
+                Kind::Insert(insert) => {
+                    if let Some(columns) = self.describe_insert(insert)? {
+                        return Ok(Some(columns));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A message with its `%s`, `%d` and `%i` filled in.
+fn formatted(text: &str, args: &[Value]) -> String {
+    let mut args = args.iter();
+    let (mut result, mut letters) = (String::new(), text.chars().peekable());
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            result.push(letter);
+            continue;
+        }
+        let mut kind = letters.next();
+        while kind.is_some_and(|kind| kind.is_ascii_digit() || matches!(kind, '-' | '.' | '*' | 'l' | 'I')) {
+            kind = letters.next();
+        }
+        match kind {
+            Some('%') | None => result.push('%'),
+            Some('s' | 'd' | 'i' | 'u' | 'x' | 'X' | 'o') => result.push_str(&match args.next() {
+                Some(Value::Text(text)) => text.clone(),
+                Some(Value::Int(int)) => int.to_string(),
+                _ => "(null)".to_owned(),
+            }),
+            Some(other) => {
+                result.push('%');
+                result.push(other);
+            }
+        }
+    }
+    result
+}
+
+/// The conversion of a value given for a variable or parameter.
+pub fn cast(value: &Value, from: SqlType, to: SqlType) -> Result<Value> {
+    if matches!(value, Value::Null) {
+        return Ok(Value::Null);
+    }
+    if !super::super::values::convert::implicit(from, to) {
+        return Err(SqlError::new(
+            206,
+            format!("Operand type clash: {} is incompatible with {}", types::name(from), types::name(to)),
+        )
+        .state(2));
+    }
+    super::super::values::convert::convert(value, from, Target::of(to))
+}

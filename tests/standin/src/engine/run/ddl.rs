@@ -1,0 +1,711 @@
+//! CREATE and DROP of tables, indexes and schemas; TRUNCATE; SELECT INTO.
+
+use std::sync::Arc;
+
+use rusqlite::params_from_iter;
+use rusqlite::types::Value as Stored;
+
+use super::super::bind::query::BoundQuery;
+use super::super::catalog::{self, Catalog, Check, Column, Foreign, Index, Table, same};
+use super::super::environment::Environment;
+use super::super::error::{Result, cannot_drop, from_sqlite, invalid_object};
+use super::super::script::{
+    ColumnSpec, ConstraintKind, ConstraintSpec, CreateIndex, CreateTable, Kind, Name, Statement,
+};
+use super::super::session::SqlSession;
+use super::super::values::{collation, datetime, types};
+use super::store;
+use crate::cdc::DdlKind;
+use crate::session::Sink;
+use crate::table::{ChangeKind, Ddl};
+use crate::value::{SqlError, SqlType, Value};
+
+fn stored<T>(result: rusqlite::Result<T>) -> Result<T> {
+    result.map_err(|error| from_sqlite(&error))
+}
+
+/// Now, in ticks.
+pub fn ticks() -> i64 {
+    let now = datetime::now();
+    i64::from(now.day) * datetime::DAY + now.ticks
+}
+
+fn no_table(name: &[String]) -> SqlError {
+    SqlError::new(
+        1088,
+        format!(
+            "Cannot find the object \"{}\" because it does not exist or you do not have permissions.",
+            name.join(".")
+        ),
+    )
+    .state(12)
+}
+
+impl SqlSession {
+    /// A statement that defines something.
+    pub fn define(&mut self, statement: &Statement, sink: &mut dyn Sink) -> Result<()> {
+        match &statement.kind {
+            Kind::CreateTable(table) => self.create_table(table, &statement.text),
+            Kind::DropTable { names, if_exists } => {
+                names.iter().try_for_each(|name| self.drop_table(name, *if_exists, &statement.text))
+            }
+            Kind::AlterTable(alter) => self.alter_table(alter, &statement.text),
+            Kind::Truncate(name) => self.truncate(name),
+            Kind::CreateIndex(index) => self.create_index(index),
+            Kind::DropIndex { index, table, if_exists } => self.drop_index(index, table, *if_exists),
+            Kind::CreateSchema(name) => self.create_schema(name),
+            Kind::DropSchema { name, if_exists } => self.drop_schema(name, *if_exists),
+            Kind::CreateDatabase(name) => self.create_database(name),
+            Kind::AlterDatabase { name, options } => self.alter_database(name.as_deref(), options),
+            Kind::Security(security) => self.security(security),
+            Kind::CheckIdentity { table, reseed } => self.check_identity(table, *reseed, sink),
+            _ => Err(super::super::error::syntax(statement.text.split_whitespace().next().unwrap_or_default())),
+        }
+    }
+
+    /// Changes the catalogue: `run` has a copy to change, which is saved with the rest of the statement.
+    pub fn change_catalog<T>(
+        &mut self,
+        local: bool,
+        run: impl FnOnce(&mut Self, &Arc<Environment>, &mut Catalog) -> Result<T>,
+    ) -> Result<T> {
+        let environment = self.enter()?;
+        if !local && !environment.in_user_database() {
+            return Err(
+                SqlError::new(262, format!("CREATE permission denied in database '{}'.", self.database)).severity(14)
+            );
+        }
+        self.write(local, |session| {
+            // Read again: the write lock may have been waited for.
+            let environment = session.enter()?;
+            let mut changed = (*environment.catalog).clone();
+            let value = run(session, &environment, &mut changed)?;
+            if !local {
+                stored(catalog::save_state(&session.connection, &changed.state))?;
+            }
+            Ok(value)
+        })
+    }
+
+    fn may_define(environment: &Environment) -> Result<()> {
+        if environment.is_member_of("db_owner") || environment.is_member_of("db_ddladmin") {
+            return Ok(());
+        }
+        Err(SqlError::new(262, format!("CREATE TABLE permission denied in database '{}'.", environment.database))
+            .severity(14))
+    }
+
+    fn create_table(&mut self, spec: &CreateTable, text: &str) -> Result<()> {
+        let local = spec.name.last().is_some_and(|name| name.starts_with('#'));
+        self.change_catalog(local, |session, environment, changed| {
+            let (schema, name) = session.place(environment, changed, &spec.name, local)?;
+            let id = if local { session.shared.next_local_id() } else { changed.new_id() };
+            let mut table = empty_table(id, schema, name);
+            for column in &spec.columns {
+                session.add_column(environment, changed, &mut table, column)?;
+            }
+            for constraint in &spec.constraints {
+                session.add_constraint(environment, changed, &mut table, constraint, None)?;
+            }
+            session.keep_new(&table, text)
+        })
+    }
+
+    /// DECLARE @t TABLE.
+    pub fn create_table_variable(&mut self, name: &str, spec: &CreateTable) -> Result<()> {
+        self.change_catalog(true, |session, environment, changed| {
+            let mut table = empty_table(session.shared.next_local_id(), "dbo".to_owned(), name.to_owned());
+            for column in &spec.columns {
+                session.add_column(environment, changed, &mut table, column)?;
+            }
+            for constraint in &spec.constraints {
+                session.add_constraint(environment, changed, &mut table, constraint, None)?;
+            }
+            session.keep_new(&table, "")
+        })
+    }
+
+    /// Table variables end with their batch.
+    pub fn drop_table_variables(&mut self) {
+        let Ok(local) = catalog::load_local(&self.connection) else { return };
+        for table in local.values().filter(|table| table.name.starts_with('@')) {
+            // What is left over is dropped with the connection.
+            let _ = self.connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", table.stored()));
+            let _ = catalog::remove_table(&self.connection, table);
+        }
+    }
+
+    /// Stores a new table and notes it in the log.
+    fn keep_new(&mut self, table: &Table, text: &str) -> Result<()> {
+        stored(store::create(&self.connection, table))?;
+        stored(catalog::save_table(&self.connection, table))?;
+        if !table.is_temporary() {
+            self.transaction.note_ddl(Ddl {
+                object_id: table.id,
+                command: text.to_owned(),
+                after: Some(table.definition()),
+            });
+        }
+        Ok(())
+    }
+
+    /// The schema and name of a new table; 2760 and 2714.
+    fn place(
+        &self,
+        environment: &Environment,
+        changed: &Catalog,
+        name: &[String],
+        local: bool,
+    ) -> Result<(String, String)> {
+        let (last, before) = name.split_last().ok_or_else(|| invalid_object(""))?;
+        if !local {
+            Self::may_define(environment)?;
+        }
+        let schema = before.last().map_or("dbo", String::as_str);
+        if !local && before.len() > 1 && !same(&before[before.len() - 2], &self.shared.database) {
+            return Err(SqlError::new(
+                911,
+                format!(
+                    "Database '{}' does not exist. Make sure that the name is entered correctly.",
+                    before[before.len() - 2]
+                ),
+            ));
+        }
+        let schema = match changed.schema(schema) {
+            Some((_, schema)) if !same(schema, "sys") && !same(schema, "INFORMATION_SCHEMA") => schema.to_owned(),
+            _ => {
+                return Err(SqlError::new(
+                    2760,
+                    format!(
+                        "The specified schema name \"{schema}\" either does not exist or you do not have permission to use it."
+                    ),
+                ));
+            }
+        };
+        let full = [schema.clone(), last.clone()];
+        if environment.find_table(if local { std::slice::from_ref(last) } else { &full }).is_some() {
+            return Err(
+                SqlError::new(2714, format!("There is already an object named '{last}' in the database.")).state(6)
+            );
+        }
+        Ok((schema, last.clone()))
+    }
+
+    /// Adds a column and what was declared with it.
+    pub fn add_column(
+        &mut self,
+        environment: &Arc<Environment>,
+        changed: &mut Catalog,
+        table: &mut Table,
+        spec: &ColumnSpec,
+    ) -> Result<()> {
+        if table.column(&spec.name).is_some() {
+            return Err(SqlError::new(2705, format!("Column names in each table must be unique. Column name '{}' in table '{}' is specified more than once.", spec.name, table.name)).state(3));
+        }
+        let column = self.new_column(environment, table, spec)?;
+        table.columns.push(column);
+        table.last_column += 1;
+        table.last_slot += 1;
+        for constraint in &spec.constraints {
+            self.add_constraint(environment, changed, table, constraint, Some(&spec.name))?;
+        }
+        Ok(())
+    }
+
+    /// A column as declared, without its constraints.
+    pub fn new_column(&mut self, environment: &Arc<Environment>, table: &Table, spec: &ColumnSpec) -> Result<Column> {
+        let (ty, computed_nullable) = match (&spec.sql_type, &spec.computed) {
+            (Some(ty), _) => (*ty, true),
+            (None, Some(text)) => self.computed_type(environment, table, text)?,
+            (None, None) => return Err(super::super::error::syntax(&spec.name)),
+        };
+        let collation = match &spec.collation {
+            Some(name) => {
+                Some(collation::find(name).ok_or_else(|| SqlError::new(448, format!("Invalid collation '{name}'.")))?)
+            }
+            None => Some(collation::DEFAULT),
+        };
+        if spec.identity.is_some()
+            && !matches!(
+                ty,
+                SqlType::TinyInt
+                    | SqlType::SmallInt
+                    | SqlType::Int
+                    | SqlType::BigInt
+                    | SqlType::Decimal { scale: 0, .. }
+                    | SqlType::Numeric { scale: 0, .. }
+            )
+        {
+            return Err(SqlError::new(
+                2749,
+                format!(
+                    "Identity column '{}' must be of data type int, bigint, smallint, tinyint, or decimal or numeric with a scale of 0, unencrypted, and constrained to be nonnullable.",
+                    spec.name
+                ),
+            ));
+        }
+        if ty == SqlType::RowVersion && table.columns.iter().any(|column| column.ty == SqlType::RowVersion) {
+            return Err(SqlError::new(
+                2738,
+                format!(
+                    "A table can only have one timestamp column. Because table '{}' already has one, the column '{}' cannot be added.",
+                    table.name, spec.name
+                ),
+            ));
+        }
+        let key = spec
+            .constraints
+            .iter()
+            .any(|constraint| matches!(constraint.kind, ConstraintKind::Unique { primary: true, .. }));
+        let nullable =
+            spec.nullable.unwrap_or(computed_nullable && ty != SqlType::RowVersion) && spec.identity.is_none() && !key;
+        Ok(Column {
+            id: table.last_column + 1,
+            slot: table.last_slot + 1,
+            name: spec.name.clone(),
+            ty,
+            nullable,
+            identity: spec.identity,
+            computed: spec.computed.clone(),
+            default: None,
+            collation: if types::is_text(ty) { collation.map(str::to_owned) } else { None },
+            rowguid: spec.rowguid,
+        })
+    }
+
+    /// The type that a computed column has.
+    fn computed_type(&mut self, environment: &Arc<Environment>, table: &Table, text: &str) -> Result<(SqlType, bool)> {
+        let mut binder = super::super::bind::Binder::new(environment, &self.operations, &self.variables);
+        binder.table_source(&Arc::new(table.clone()), table.name.clone(), None)?;
+        let bound = binder.expression(&super::write::parse_expression(text)?)?;
+        Ok((bound.ty, bound.nullable))
+    }
+
+    /// Adds a constraint to a table's definition.
+    pub fn add_constraint(
+        &mut self,
+        environment: &Arc<Environment>,
+        changed: &mut Catalog,
+        table: &mut Table,
+        spec: &ConstraintSpec,
+        column: Option<&str>,
+    ) -> Result<()> {
+        let id = if table.is_temporary() { self.shared.next_local_id() } else { changed.new_id() };
+        let base = format!("{:.30}", table.name);
+        let hash = format!("{:08X}", u64::from(id.unsigned_abs()) * 2_654_435_761 % 0xffff_ffff);
+        let named = |prefix: &str| spec.name.clone().unwrap_or_else(|| format!("{prefix}__{:.20}__{hash}", base));
+        if let Some(name) = &spec.name
+            && constraint_exists(changed, table, name)
+        {
+            return Err(
+                SqlError::new(2714, format!("There is already an object named '{name}' in the database.")).state(5)
+            );
+        }
+        match &spec.kind {
+            ConstraintKind::Unique { primary, clustered, columns } => {
+                if *primary && table.indexes.iter().any(|index| index.primary) {
+                    return Err(SqlError::new(
+                        1779,
+                        format!("Table '{}' already has a primary key defined on it.", table.name),
+                    ));
+                }
+                let key = key_columns(table, columns)?;
+                if *primary {
+                    for (key_id, _) in &key {
+                        if let Some(at) = table.position(*key_id) {
+                            table.columns[at].nullable = false;
+                        }
+                    }
+                }
+                let clustered = clustered.unwrap_or(*primary) && !table.indexes.iter().any(|index| index.clustered);
+                let index = Index {
+                    id: next_index(table, clustered),
+                    name: named(if *primary { "PK" } else { "UQ" }),
+                    unique: true,
+                    primary: *primary,
+                    constraint: Some(id),
+                    clustered,
+                    columns: key,
+                    included: Vec::new(),
+                };
+                table.indexes.push(index);
+            }
+            ConstraintKind::Check(text) => table.checks.push(Check { id, name: named("CK"), text: text.clone() }),
+            ConstraintKind::Default { text, column: own } => {
+                let name = own.as_deref().or(column).unwrap_or_default();
+                let at = table.columns.iter().position(|column| same(&column.name, name)).ok_or_else(|| {
+                    SqlError::new(
+                        1752,
+                        format!(
+                            "Column '{name}' in table '{}' is invalid for creating a default constraint.",
+                            table.name
+                        ),
+                    )
+                })?;
+                if table.columns[at].default.is_some() {
+                    return Err(SqlError::new(1781, "Column already has a DEFAULT bound to it."));
+                }
+                table.columns[at].default = Some((id, named("DF"), text.clone()));
+            }
+            ConstraintKind::Foreign { columns, table: parent, references, on_delete, on_update } => {
+                let foreign = foreign_key(
+                    environment,
+                    table,
+                    (id, named("FK")),
+                    columns,
+                    parent,
+                    references,
+                    (on_delete, on_update),
+                )?;
+                table.foreign.push(foreign);
+            }
+            ConstraintKind::Index(index) => {
+                let index = index_of(table, index)?;
+                table.indexes.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_table(&mut self, name: &Name, if_exists: bool, text: &str) -> Result<()> {
+        let local = name.last().is_some_and(|name| name.starts_with('#'));
+        let environment = self.enter()?;
+        if environment.find_table(name).is_none() && if_exists {
+            return Ok(());
+        }
+        if environment.find_table(name).is_none() {
+            return Err(cannot_drop("table", &name.join(".")));
+        }
+        self.change_catalog(local, |session, environment, changed| {
+            let table = environment.find_table(name).ok_or_else(|| cannot_drop("table", &name.join(".")))?;
+            if !local {
+                Self::may_define(environment)?;
+                session.shared.cdc.check_ddl(table.id, DdlKind::DropTable)?;
+            }
+            let child = changed
+                .tables
+                .values()
+                .find(|other| other.id != table.id && other.foreign.iter().any(|foreign| foreign.table == table.id));
+            if child.is_some() {
+                return Err(SqlError::new(
+                    3726,
+                    format!(
+                        "Could not drop object '{}' because it is referenced by a FOREIGN KEY constraint.",
+                        name.join(".")
+                    ),
+                ));
+            }
+            stored(session.connection.execute_batch(&format!("DROP TABLE {}", table.stored())))?;
+            stored(catalog::remove_table(&session.connection, &table))?;
+            if !local {
+                session.transaction.note_ddl(Ddl { object_id: table.id, command: text.to_owned(), after: None });
+            }
+            Ok(())
+        })
+    }
+
+    fn truncate(&mut self, name: &Name) -> Result<()> {
+        let environment = self.enter()?;
+        let table = environment.find_table(name).ok_or_else(|| {
+            SqlError::new(
+                4701,
+                format!(
+                    "Cannot find the object \"{}\" because it does not exist or you do not have permissions.",
+                    name.join(".")
+                ),
+            )
+        })?;
+        if !environment.may("ALTER", &table) {
+            return Err(no_table(name));
+        }
+        if !table.is_temporary() {
+            self.shared.cdc.check_ddl(table.id, DdlKind::Truncate)?;
+        }
+        if environment
+            .catalog
+            .tables
+            .values()
+            .any(|other| other.id != table.id && other.foreign.iter().any(|foreign| foreign.table == table.id))
+        {
+            return Err(SqlError::new(
+                4712,
+                format!(
+                    "Cannot truncate table '{}' because it is being referenced by a FOREIGN KEY constraint.",
+                    name.join(".")
+                ),
+            ));
+        }
+        self.write(table.is_temporary(), |session| {
+            stored(session.connection.execute_batch(&format!("DELETE FROM {}", table.stored())))
+        })?;
+        self.shared.set_identity(table.id, None);
+        Ok(())
+    }
+
+    fn create_index(&mut self, spec: &CreateIndex) -> Result<()> {
+        let local = spec.table.last().is_some_and(|name| name.starts_with('#'));
+        self.change_catalog(local, |session, environment, _| {
+            let found = environment.find_table(&spec.table).ok_or_else(|| no_table(&spec.table))?;
+            let mut table = (*found).clone();
+            if table.indexes.iter().any(|index| same(&index.name, &spec.name)) {
+                return Err(SqlError::new(1913, format!("The operation failed because an index or statistics with name '{}' already exists on table '{}'.", spec.name, spec.table.join("."))));
+            }
+            let index = index_of(&table, spec)?;
+            session.build_index(&table, &index)?;
+            table.indexes.push(index);
+            session.save_altered(&mut table, "", false)
+        })
+    }
+
+    /// Makes an index over the rows there are; 1505 when they are not unique.
+    pub fn build_index(&mut self, table: &Table, index: &Index) -> Result<()> {
+        store::create_index(&self.connection, table, index).map_err(|error| match &error {
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::ConstraintViolation => SqlError::new(
+                1505,
+                format!("The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name '{}' and the index name '{}'.", table.full_name(), index.name),
+            ),
+            other => from_sqlite(other),
+        })
+    }
+
+    /// Saves an altered table; `logged` when change data capture must hear of it.
+    pub fn save_altered(&mut self, table: &mut Table, text: &str, logged: bool) -> Result<()> {
+        table.modified = ticks();
+        stored(catalog::save_table(&self.connection, table))?;
+        if logged && !table.is_temporary() {
+            self.transaction.note_ddl(Ddl {
+                object_id: table.id,
+                command: text.to_owned(),
+                after: Some(table.definition()),
+            });
+        }
+        Ok(())
+    }
+
+    fn drop_index(&mut self, name: &str, table_name: &Name, if_exists: bool) -> Result<()> {
+        let local = table_name.last().is_some_and(|name| name.starts_with('#'));
+        self.change_catalog(local, |session, environment, _| {
+            let found = environment.find_table(table_name);
+            let index = found.as_ref().and_then(|table| table.indexes.iter().find(|index| same(&index.name, name)).cloned());
+            let (Some(found), Some(index)) = (found, index) else {
+                return if if_exists { Ok(()) } else { Err(cannot_drop("index", &format!("{}.{name}", table_name.join(".")))) };
+            };
+            if index.constraint.is_some() {
+                return Err(SqlError::new(3723, format!("An explicit DROP INDEX is not allowed on index '{}.{name}'. It is being used for PRIMARY KEY constraint enforcement.", table_name.join("."))));
+            }
+            session.shared.cdc.check_ddl_of(found.id, DdlKind::Key, &index.name)?;
+            let mut table = (*found).clone();
+            stored(store::drop_index(&session.connection, &table, &index))?;
+            table.indexes.retain(|own| own.id != index.id);
+            session.save_altered(&mut table, "", false)
+        })
+    }
+
+    /// SELECT … INTO.
+    pub fn select_into(&mut self, into: &[String], bound: &BoundQuery, params: &[Stored]) -> Result<u64> {
+        let local = into.last().is_some_and(|name| name.starts_with('#'));
+        self.change_catalog(local, |session, environment, changed| {
+            let (schema, name) = session.place(environment, changed, into, local)?;
+            let id = if local { session.shared.next_local_id() } else { changed.new_id() };
+            let mut table = empty_table(id, schema, name);
+            for (at, column) in bound.columns.iter().enumerate() {
+                if column.name.is_empty() {
+                    return Err(SqlError::new(1038, "An object or column name is missing or empty. For SELECT INTO statements, verify each column has a name. For other statements, look for empty alias names. Aliases defined as \"\" or [] are not allowed. Change the alias to a valid name.").severity(15));
+                }
+                let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
+                table.columns.push(Column {
+                    id: number,
+                    slot: number,
+                    name: column.name.clone(),
+                    ty: column.ty,
+                    nullable: column.nullable,
+                    identity: column.identity.then_some((1, 1)),
+                    computed: None,
+                    default: None,
+                    collation: types::is_text(column.ty).then(|| column.collation.0.to_owned()),
+                    rowguid: false,
+                });
+                (table.last_column, table.last_slot) = (number, number);
+            }
+            session.keep_new(&table, "")?;
+            let types: Vec<SqlType> = bound.columns.iter().map(|column| column.ty).collect();
+            let rows = session.read_all(&bound.sql, params, &types)?;
+            let count = rows.len() as u64;
+            for row in rows {
+                session.put(&table, None, &row)?;
+                if !local {
+                    session.transaction.note(table.id, ChangeKind::Insert(row));
+                }
+            }
+            Ok(count)
+        })
+    }
+
+    fn read_all(&self, sql: &str, params: &[Stored], types: &[SqlType]) -> Result<Vec<Vec<Value>>> {
+        let mut statement = stored(self.connection.prepare(sql))?;
+        let wanted = statement.parameter_count().min(params.len());
+        let mut rows = stored(statement.query(params_from_iter(&params[..wanted])))?;
+        let mut list = Vec::new();
+        while let Some(row) = stored(rows.next())? {
+            list.push(super::select::cells(row, types)?);
+        }
+        Ok(list)
+    }
+}
+
+/// A table without columns.
+fn empty_table(id: i32, schema: String, name: String) -> Table {
+    let now = ticks();
+    Table {
+        id,
+        schema,
+        name,
+        columns: Vec::new(),
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        foreign: Vec::new(),
+        last_column: 0,
+        last_slot: 0,
+        created: now,
+        modified: now,
+    }
+}
+
+fn constraint_exists(catalog: &Catalog, table: &Table, name: &str) -> bool {
+    let has = |table: &Table| {
+        table.indexes.iter().any(|index| index.constraint.is_some() && same(&index.name, name))
+            || table.checks.iter().any(|check| same(&check.name, name))
+            || table.foreign.iter().any(|foreign| same(&foreign.name, name))
+            || table.columns.iter().any(|column| column.default.as_ref().is_some_and(|(_, own, _)| same(own, name)))
+    };
+    has(table) || catalog.tables.values().any(|other| other.schema == table.schema && has(other))
+}
+
+fn next_index(table: &Table, clustered: bool) -> i32 {
+    if clustered { 1 } else { table.indexes.iter().map(|index| index.id).max().unwrap_or(1).max(1) + 1 }
+}
+
+fn key_columns(table: &Table, columns: &[(String, bool)]) -> Result<Vec<(i32, bool)>> {
+    columns
+        .iter()
+        .map(|(name, descending)| {
+            let column = table.column(name).ok_or_else(|| SqlError::new(1911, format!("Column name '{name}' does not exist in the target table or view.")))?;
+            if matches!(column.ty, SqlType::Text | SqlType::NText | SqlType::Image | SqlType::Xml | SqlType::Geography | SqlType::Geometry)
+                || matches!(column.ty, SqlType::VarChar(None) | SqlType::NVarChar(None) | SqlType::VarBinary(None))
+            {
+                return Err(SqlError::new(1919, format!("Column '{name}' in table '{}' is of a type that is invalid for use as a key column in an index.", table.full_name())));
+            }
+            Ok((column.id, *descending))
+        })
+        .collect()
+}
+
+fn index_of(table: &Table, spec: &CreateIndex) -> Result<Index> {
+    let included = spec.included.iter().map(|name| (name.clone(), false)).collect::<Vec<_>>();
+    let included = included
+        .iter()
+        .map(|(name, _)| {
+            table.column(name).map(|column| column.id).ok_or_else(|| {
+                SqlError::new(1911, format!("Column name '{name}' does not exist in the target table or view."))
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if spec.clustered
+        && let Some(other) = table.indexes.iter().find(|index| index.clustered)
+    {
+        return Err(SqlError::new(
+            1902,
+            format!(
+                "Cannot create more than one clustered index on table '{}'. Drop the existing clustered index '{}' before creating another.",
+                table.full_name(),
+                other.name
+            ),
+        ));
+    }
+    Ok(Index {
+        id: next_index(table, spec.clustered),
+        name: spec.name.clone(),
+        unique: spec.unique,
+        primary: false,
+        constraint: None,
+        clustered: spec.clustered,
+        columns: key_columns(table, &spec.columns)?,
+        included,
+    })
+}
+
+fn foreign_key(
+    environment: &Environment,
+    table: &Table,
+    (id, name): (i32, String),
+    columns: &[String],
+    parent: &Name,
+    references: &[String],
+    (on_delete, on_update): (&str, &str),
+) -> Result<Foreign> {
+    let own_name = [table.schema.clone(), table.name.clone()];
+    let itself = parent.last().is_some_and(|last| same(last, &table.name))
+        && (parent.len() == 1 || same(&parent[parent.len() - 2], &own_name[0]));
+    let found = if itself { Some(Arc::new(table.clone())) } else { environment.find_table(parent) };
+    let found = found.ok_or_else(|| {
+        SqlError::new(1767, format!("Foreign key '{name}' references invalid table '{}'.", parent.join(".")))
+    })?;
+    let own = columns
+        .iter()
+        .map(|column| {
+            table.column(column).map(|column| column.id).ok_or_else(|| {
+                SqlError::new(
+                    1769,
+                    format!(
+                        "Foreign key '{name}' references invalid column '{column}' in referencing table '{}'.",
+                        table.name
+                    ),
+                )
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let there: Vec<i32> = if references.is_empty() {
+        found
+            .indexes
+            .iter()
+            .find(|index| index.primary)
+            .map(|index| index.columns.iter().map(|(id, _)| *id).collect())
+            .unwrap_or_default()
+    } else {
+        references
+            .iter()
+            .map(|column| {
+                found.column(column).map(|column| column.id).ok_or_else(|| {
+                    SqlError::new(
+                        1770,
+                        format!(
+                            "Foreign key '{name}' references invalid column '{column}' in referenced table '{}'.",
+                            parent.join(".")
+                        ),
+                    )
+                })
+            })
+            .collect::<Result<_>>()?
+    };
+    let unique = found.indexes.iter().any(|index| {
+        index.unique && index.columns.len() == there.len() && index.columns.iter().all(|(id, _)| there.contains(id))
+    });
+    if !unique || own.len() != there.len() {
+        return Err(SqlError::new(
+            1776,
+            format!(
+                "There are no primary or candidate keys in the referenced table '{}' that match the referencing column list in the foreign key '{name}'.",
+                parent.join(".")
+            ),
+        ));
+    }
+    Ok(Foreign {
+        id,
+        name,
+        columns: own,
+        table: if itself { table.id } else { found.id },
+        references: there,
+        on_delete: on_delete.to_owned(),
+        on_update: on_update.to_owned(),
+    })
+}

@@ -1,0 +1,116 @@
+//! Filling the relations that a statement reads and SQLite does not hold: catalogue views and change tables.
+
+use std::sync::Arc;
+
+use rusqlite::params_from_iter;
+use rusqlite::types::Value as Stored;
+
+use super::super::bind::{Needed, NeededSource};
+use super::super::environment::Environment;
+use super::super::error::{Result, from_sqlite};
+use super::super::session::SqlSession;
+use super::super::values::{collation, storage, types};
+use crate::cdc::Lsn;
+use crate::value::{Column, SqlType, Value};
+
+/// Rows asked of a change table at a time.
+const PAGE: usize = 2000;
+
+impl SqlSession {
+    /// Fills what a statement needs.
+    pub fn fill(&mut self, environment: &Arc<Environment>, needed: &[Needed], params: &[Stored]) -> Result<()> {
+        for Needed { table, source, columns } in needed {
+            match source {
+                NeededSource::View(view, user) => {
+                    let lasting = view.lasting
+                        && self.filled.get(table) == Some(&environment.catalog.version)
+                        && !environment.shared.cdc.enabled();
+                    if lasting {
+                        continue;
+                    }
+                    let rows = (view.rows)(&super::super::views::Sight { environment, user: *user });
+                    self.refill(table, columns, rows.into_iter())?;
+                    if view.lasting && !self.transaction.open {
+                        self.filled.insert(table.clone(), environment.catalog.version);
+                    } else {
+                        self.filled.remove(table);
+                    }
+                }
+                NeededSource::Cdc { name, bounds } => {
+                    let lsn = |bound: &Option<String>| -> Result<Option<Lsn>> {
+                        let Some(sql) = bound else { return Ok(None) };
+                        let stored: Stored = self.one(sql, params)?;
+                        Ok(match stored {
+                            Stored::Blob(bytes) => bytes.try_into().ok(),
+                            _ => None,
+                        })
+                    };
+                    let bounds = (lsn(&bounds.0)?, lsn(&bounds.1)?);
+                    let cdc = Arc::clone(&self.shared.cdc);
+                    let mut place = Some(None);
+                    let pages = std::iter::from_fn(|| {
+                        let after = place?;
+                        let (rows, next) = cdc.scan(name, bounds, after, PAGE);
+                        place = next.map(Some);
+                        Some(rows)
+                    });
+                    self.refill(table, columns, pages.flatten())?;
+                }
+                NeededSource::CdcFunction { name, args } => {
+                    let mut values = Vec::new();
+                    for (sql, ty) in args {
+                        let stored: Stored = self.one(sql, params)?;
+                        values.push(storage::decode((&stored).into(), *ty));
+                    }
+                    let rows = self.shared.cdc.table_function(name, &values, environment.as_ref())?;
+                    self.refill(table, columns, rows.rows.into_iter())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&self, sql: &str, params: &[Stored]) -> Result<Stored> {
+        let mut statement = self.connection.prepare(&format!("SELECT {sql}")).map_err(|error| from_sqlite(&error))?;
+        let wanted = statement.parameter_count().min(params.len());
+        statement.query_row(params_from_iter(&params[..wanted]), |row| row.get(0)).map_err(|error| from_sqlite(&error))
+    }
+
+    fn refill(&mut self, table: &str, columns: &[Column], rows: impl Iterator<Item = Vec<Value>>) -> Result<()> {
+        let described: Vec<String> =
+            columns.iter().enumerate().map(|(at, column)| format!("k{at}{}", collate(column))).collect();
+        let run = |sql: String| self.connection.execute_batch(&sql).map_err(|error| from_sqlite(&error));
+        run(format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({})", described.join(", ")))?;
+        // One transaction for all rows, unless one is open already.
+        let own = self.connection.is_autocommit();
+        if own {
+            run("BEGIN".to_owned())?;
+        }
+        let marks: Vec<&str> = columns.iter().map(|_| "?").collect();
+        let result = (|| {
+            let mut statement = self
+                .connection
+                .prepare(&format!("INSERT INTO {table} VALUES ({})", marks.join(", ")))
+                .map_err(|error| from_sqlite(&error))?;
+            for row in rows {
+                statement
+                    .execute(params_from_iter(row.iter().map(storage::encode)))
+                    .map_err(|error| from_sqlite(&error))?;
+            }
+            Ok(())
+        })();
+        if own {
+            run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }.to_owned())?;
+        }
+        result
+    }
+}
+
+/// The COLLATE clause of a stored column.
+fn collate(column: &Column) -> String {
+    match column.sql_type {
+        SqlType::DateTimeOffset(_) => format!(" COLLATE \"{}\"", collation::OFFSET),
+        ty if types::is_text(ty) => format!(" COLLATE \"{}\"", column.collation.unwrap_or(collation::DEFAULT)),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Logins, users, roles, rights.
+
+use sqlparser::tokenizer::Token;
+
+use super::super::error::Result;
+use super::control::starts;
+use super::cursor::Cursor;
+use super::{Kind, Security};
+
+/// CREATE, ALTER or DROP of a login, user or role.
+pub fn statement(cursor: &mut Cursor) -> Result<Security> {
+    if cursor.words(&["create", "login"]) {
+        let name = cursor.name()?;
+        cursor.expect_word("with")?;
+        let password = password(cursor)?;
+        return Ok(Security::CreateLogin { name, password });
+    }
+    if cursor.words(&["alter", "login"]) {
+        let name = cursor.name()?;
+        if cursor.word("enable") || cursor.word("disable") {
+            return Ok(Security::AlterLogin { name, password: None });
+        }
+        cursor.expect_word("with")?;
+        return Ok(Security::AlterLogin { name, password: Some(password(cursor)?) });
+    }
+    if cursor.words(&["drop", "login"]) {
+        return cursor.name().map(Security::DropLogin);
+    }
+    if cursor.words(&["create", "user"]) {
+        let name = cursor.name()?;
+        let mut login = None;
+        if cursor.words(&["for", "login"]) || cursor.words(&["from", "login"]) {
+            login = Some(cursor.name()?);
+        } else {
+            cursor.words(&["without", "login"]);
+        }
+        if cursor.words(&["with", "default_schema"]) {
+            cursor.expect(&Token::Eq)?;
+            cursor.name()?;
+        }
+        return Ok(Security::CreateUser { name, login });
+    }
+    if cursor.words(&["drop", "user"]) {
+        let if_exists = cursor.words(&["if", "exists"]);
+        return Ok(Security::DropUser { name: cursor.name()?, if_exists });
+    }
+    if cursor.words(&["create", "role"]) {
+        let name = cursor.name()?;
+        if cursor.word("authorization") {
+            cursor.name()?;
+        }
+        return Ok(Security::CreateRole(name));
+    }
+    if cursor.words(&["drop", "role"]) {
+        let if_exists = cursor.words(&["if", "exists"]);
+        return Ok(Security::DropRole { name: cursor.name()?, if_exists });
+    }
+    let server = cursor.words(&["alter", "server", "role"]);
+    if server || cursor.words(&["alter", "role"]) {
+        let role = cursor.name()?;
+        let add = cursor.word("add");
+        if !add {
+            cursor.expect_word("drop")?;
+        }
+        cursor.expect_word("member")?;
+        return Ok(Security::Member { server, role, member: cursor.name()?, add });
+    }
+    cursor.at += 1;
+    Err(cursor.error())
+}
+
+fn password(cursor: &mut Cursor) -> Result<String> {
+    cursor.expect_word("password")?;
+    cursor.expect(&Token::Eq)?;
+    let password = cursor.string()?;
+    while cursor.token(&Token::Comma) {
+        // CHECK_POLICY, DEFAULT_DATABASE and their like.
+        cursor.any_word()?;
+        cursor.expect(&Token::Eq)?;
+        cursor.at += 1;
+    }
+    Ok(password)
+}
+
+/// GRANT, DENY, REVOKE.
+pub fn permission(cursor: &mut Cursor) -> Result<Kind> {
+    let verb = cursor.any_word()?;
+    cursor.words(&["grant", "option", "for"]);
+    let mut permissions = Vec::new();
+    loop {
+        let mut words = vec![cursor.any_word()?];
+        while matches!(cursor.peek(), Some(Token::Word(_)))
+            && !["on", "to", "from"].iter().any(|word| cursor.is_word(word))
+        {
+            words.push(cursor.any_word()?);
+        }
+        permissions.push(words.join(" "));
+        if !cursor.token(&Token::Comma) {
+            break;
+        }
+    }
+    let on = if cursor.word("on") {
+        let mut class = "OBJECT".to_owned();
+        if cursor.peek_at(1) == Some(&Token::Colon) || cursor.peek_at(1) == Some(&Token::DoubleColon) {
+            class = cursor.any_word()?;
+            cursor.at += if cursor.peek() == Some(&Token::DoubleColon) { 1 } else { 2 };
+        }
+        Some((class, cursor.object()?))
+    } else {
+        None
+    };
+    if !(cursor.word("to") || (verb == "REVOKE" && cursor.word("from"))) {
+        return Err(cursor.error());
+    }
+    let mut principals = Vec::new();
+    loop {
+        principals.push(if cursor.word("public") { "public".to_owned() } else { cursor.name()? });
+        if !cursor.token(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.words(&["with", "grant", "option"]);
+    let _ = cursor.word("cascade");
+    if !cursor.is_end() && !starts(cursor) {
+        return Err(cursor.error());
+    }
+    Ok(Kind::Security(Security::Permission { verb, permissions, on, principals }))
+}

@@ -1,0 +1,406 @@
+//! The server: what sessions share, logins, and loading in bulk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+
+use super::catalog::{self, Catalog, Column, Index, Table, same};
+use super::error::{Result, from_sqlite};
+use super::operation::{self, Operations};
+use super::session::SqlSession;
+use super::values::{collation, storage, types};
+use crate::cdc::{self, Cdc};
+use crate::session::{Login, Server, Session};
+use crate::table::ColumnDef;
+use crate::value::{SqlError, Value};
+
+/// How a server starts.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Name of the user database.
+    pub database: String,
+    /// The first login, a sysadmin.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// How capture behaves.
+    pub cdc: cdc::Settings,
+}
+
+/// A table to load in bulk.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    /// Schema's name; made if it is not there.
+    pub schema: String,
+    /// Table's name.
+    pub name: String,
+    /// Columns, with their ids.
+    pub columns: Vec<ColumnDef>,
+    /// Names of the primary key's columns, in key order.
+    pub primary_key: Vec<String>,
+}
+
+/// A session as the server's views show it.
+#[derive(Debug, Clone)]
+pub struct SessionInfo {
+    /// Login name.
+    pub login: String,
+    /// Client host.
+    pub host: String,
+    /// Client program.
+    pub app: String,
+    /// Current database.
+    pub database: String,
+    /// When it logged in, in ticks.
+    pub since: i64,
+}
+
+/// What all sessions share.
+pub struct Shared {
+    /// Name of the user database.
+    pub database: String,
+    /// The first login.
+    pub user: String,
+    password: String,
+    directory: PathBuf,
+    /// Change data capture of the user database.
+    pub cdc: Arc<Cdc>,
+    /// Held over COMMIT and the log's append, so that both have one order.
+    pub commit: Mutex<()>,
+    identities: Mutex<HashMap<i32, i64>>,
+    row_version: AtomicU64,
+    next_spid: AtomicU64,
+    next_local: AtomicU64,
+    /// Sessions by number.
+    pub sessions: Mutex<BTreeMap<u16, SessionInfo>>,
+    cached: Mutex<Option<Arc<Catalog>>>,
+    /// When the server started, in ticks.
+    pub started: i64,
+    /// Identity of the database's log, new with each start.
+    pub recovery_fork: [u8; 16],
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A leftover directory in the system's temporary folder harms nobody.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl Shared {
+    /// The next value of an identity column.
+    pub fn next_identity(&self, table: i32, seed: i64, increment: i64) -> i64 {
+        let mut identities = self.identities.lock();
+        let value = identities.get(&table).map_or(seed, |last| last.wrapping_add(increment));
+        identities.insert(table, value);
+        value
+    }
+
+    /// The last value that an identity column gave.
+    pub fn last_identity(&self, table: i32) -> Option<i64> {
+        self.identities.lock().get(&table).copied()
+    }
+
+    /// Notes a value put into an identity column by hand.
+    pub fn raise_identity(&self, table: i32, value: i64, increment: i64) {
+        let mut identities = self.identities.lock();
+        let further =
+            identities.get(&table).is_none_or(|last| if increment < 0 { value < *last } else { value > *last });
+        if further {
+            identities.insert(table, value);
+        }
+    }
+
+    /// Sets or forgets the last value of an identity column.
+    pub fn set_identity(&self, table: i32, value: Option<i64>) {
+        match value {
+            Some(value) => self.identities.lock().insert(table, value),
+            None => self.identities.lock().remove(&table),
+        };
+    }
+
+    /// A new rowversion.
+    pub fn next_row_version(&self) -> u64 {
+        self.row_version.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The newest rowversion.
+    pub fn last_row_version(&self) -> u64 {
+        self.row_version.load(Ordering::Relaxed)
+    }
+
+    /// An id for a temporary table: negative, and never given twice.
+    pub fn next_local_id(&self) -> i32 {
+        let next = self.next_local.fetch_add(1, Ordering::Relaxed);
+        -1_000_000_000 - i32::try_from(next % 1_000_000_000).unwrap_or_default()
+    }
+
+    /// The catalogue that a connection sees, shared where another session read the same version.
+    pub fn catalog(&self, connection: &Connection) -> Result<Arc<Catalog>> {
+        let version = catalog::version(connection).map_err(|error| from_sqlite(&error))?;
+        if let Some(cached) = self.cached.lock().as_ref().filter(|cached| cached.version == version) {
+            return Ok(Arc::clone(cached));
+        }
+        let loaded = Arc::new(catalog::load(connection).map_err(|error| from_sqlite(&error))?);
+        *self.cached.lock() = Some(Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    /// A connection to the store, with functions and collations.
+    pub fn connect(&self, operations: &Arc<Operations>) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(self.directory.join("database"), flags)?;
+        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // The directory goes with the process: nothing need survive a crash.
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "cache_size", -64_000)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        collation::register(&connection)?;
+        operation::register(&connection, operations)?;
+        super::functions::aggregate::register(&connection)?;
+        connection.execute_batch("CREATE TEMP TABLE _local (id INTEGER PRIMARY KEY, body TEXT NOT NULL)")?;
+        Ok(connection)
+    }
+}
+
+/// A SQL Server stand-in with one user database.
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Starts a server with an empty database in a temporary directory, which goes when the last session does.
+    ///
+    /// # Errors
+    /// When the directory or the database in it cannot be made.
+    pub fn start(config: EngineConfig) -> anyhow::Result<Arc<Self>> {
+        let directory = std::env::temp_dir().join(format!("standin-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&directory)?;
+        let now = super::values::datetime::now();
+        let shared = Shared {
+            database: config.database,
+            user: config.user,
+            password: config.password,
+            directory,
+            cdc: Arc::new(Cdc::new(config.cdc)),
+            commit: Mutex::new(()),
+            identities: Mutex::new(HashMap::new()),
+            row_version: AtomicU64::new(2000),
+            next_spid: AtomicU64::new(0),
+            next_local: AtomicU64::new(0),
+            sessions: Mutex::new(BTreeMap::new()),
+            cached: Mutex::new(None),
+            started: i64::from(now.day) * super::values::datetime::DAY + now.ticks,
+            recovery_fork: *uuid::Uuid::new_v4().as_bytes(),
+        };
+        let connection = shared.connect(&Arc::new(Operations::default()))?;
+        if !catalog::exists(&connection)? {
+            catalog::create(&connection)?;
+        }
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// The database's change data capture.
+    pub fn cdc(&self) -> Arc<Cdc> {
+        Arc::clone(&self.shared.cdc)
+    }
+
+    /// Name of the user database.
+    pub fn database(&self) -> &str {
+        &self.shared.database
+    }
+
+    /// Makes a table and fills it. The rows are not in the log.
+    ///
+    /// # Errors
+    /// When the table is there already, or a row does not fit it.
+    pub fn bulk_load(&self, spec: TableSpec, rows: impl Iterator<Item = Vec<Value>>) -> anyhow::Result<u64> {
+        let mut connection = self.shared.connect(&Arc::new(Operations::default()))?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut catalog = catalog::load(&transaction)?;
+        anyhow::ensure!(
+            catalog.table(&spec.schema, &spec.name).is_none(),
+            "There is already an object named '{}'.",
+            spec.name
+        );
+        if catalog.schema(&spec.schema).is_none() {
+            let id = catalog.state.schemas.iter().map(|(id, _)| *id).max().unwrap_or(4) + 1;
+            catalog.state.schemas.push((id, spec.schema.clone()));
+        }
+        let table = new_table(&mut catalog, &spec)?;
+        super::run::store::create(&transaction, &table)?;
+        catalog::save_table(&transaction, &table)?;
+        catalog::save_state(&transaction, &catalog.state)?;
+        let sql = super::run::store::insert_sql(&table);
+        let mut count = 0;
+        {
+            let mut statement = transaction.prepare(&sql)?;
+            for row in rows {
+                anyhow::ensure!(
+                    row.len() == table.columns.len(),
+                    "row {} of {} has {} cells",
+                    count + 1,
+                    table.full_name(),
+                    row.len()
+                );
+                let stored = row.iter().zip(&table.columns).map(|(value, column)| stored_cell(value, column));
+                statement
+                    .execute(rusqlite::params_from_iter(std::iter::once(rusqlite::types::Value::Null).chain(stored)))?;
+                for (value, column) in row.iter().zip(&table.columns) {
+                    if let (Some((_, increment)), Value::Int(value)) = (column.identity, value) {
+                        self.shared.raise_identity(table.id, *value, increment);
+                    }
+                }
+                count += 1;
+            }
+        }
+        transaction.commit()?;
+        Ok(count)
+    }
+}
+
+/// A cell as stored: char and binary padded to their width.
+fn stored_cell(value: &Value, column: &Column) -> rusqlite::types::Value {
+    match (value, column.ty) {
+        (Value::Text(text), crate::value::SqlType::Char(width) | crate::value::SqlType::NChar(width)) => {
+            rusqlite::types::Value::Text(super::values::text::pad(
+                text.clone(),
+                column.ty,
+                column.utf8(),
+                usize::from(width),
+            ))
+        }
+        (Value::Bytes(bytes), crate::value::SqlType::Binary(width)) => {
+            let mut bytes = bytes.clone();
+            bytes.resize(usize::from(width), 0);
+            rusqlite::types::Value::Blob(bytes)
+        }
+        _ => storage::encode(value),
+    }
+}
+
+fn new_table(catalog: &mut Catalog, spec: &TableSpec) -> anyhow::Result<Table> {
+    let now = super::values::datetime::now();
+    let created = i64::from(now.day) * super::values::datetime::DAY + now.ticks;
+    let id = catalog.new_id();
+    let columns: Vec<Column> = spec
+        .columns
+        .iter()
+        .map(|column| Column {
+            id: column.column_id,
+            slot: column.column_id,
+            name: column.name.clone(),
+            ty: column.sql_type,
+            nullable: column.nullable,
+            identity: column.identity.then_some((1, 1)),
+            computed: None,
+            default: None,
+            collation: types::is_text(column.sql_type)
+                .then(|| column.collation.unwrap_or(collation::DEFAULT).to_owned()),
+            rowguid: false,
+        })
+        .collect();
+    let last = columns.iter().map(|column| column.id).max().unwrap_or(0);
+    let mut table = Table {
+        id,
+        schema: spec.schema.clone(),
+        name: spec.name.clone(),
+        columns,
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        foreign: Vec::new(),
+        last_column: last,
+        last_slot: last,
+        created,
+        modified: created,
+    };
+    if !spec.primary_key.is_empty() {
+        let key = spec
+            .primary_key
+            .iter()
+            .map(|name| {
+                table
+                    .column(name)
+                    .map(|column| (column.id, false))
+                    .ok_or_else(|| anyhow::anyhow!("{} has no column {name}", table.full_name()))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let constraint = catalog.new_id();
+        table.indexes.push(Index {
+            id: 1,
+            name: format!("PK_{}", spec.name),
+            unique: true,
+            primary: true,
+            constraint: Some(constraint),
+            clustered: true,
+            columns: key,
+            included: Vec::new(),
+        });
+    }
+    Ok(table)
+}
+
+impl Server for Engine {
+    fn login(&self, login: &Login) -> std::result::Result<Box<dyn Session>, SqlError> {
+        let shared = &self.shared;
+        let operations = Arc::new(Operations::default());
+        let failed = || SqlError::new(18_456, format!("Login failed for user '{}'.", login.user)).severity(14);
+        let connection = shared.connect(&operations).map_err(|error| from_sqlite(&error))?;
+        let catalog = shared.catalog(&connection)?;
+        let first = same(&login.user, &shared.user);
+        let found = catalog.state.logins.iter().find(|known| same(&known.name, &login.user));
+        let good = if first {
+            login.password == shared.password
+        } else {
+            found.is_some_and(|known| known.password == login.password)
+        };
+        if !good {
+            return Err(failed());
+        }
+        let sysadmin = first || found.is_some_and(|known| known.roles.iter().any(|role| same(role, "sysadmin")));
+        let databases = ["master", "msdb", "tempdb", "model", shared.database.as_str()];
+        let database = if login.database.is_empty() {
+            "master"
+        } else {
+            let known = databases.iter().find(|name| same(name, &login.database)).ok_or_else(|| {
+                SqlError::new(
+                    4060,
+                    format!("Cannot open database \"{}\" requested by the login. The login failed.", login.database),
+                )
+                .severity(11)
+            })?;
+            *known
+        };
+        let user = catalog
+            .state
+            .principals
+            .iter()
+            .find(|principal| principal.login.as_ref().is_some_and(|name| same(name, &login.user)));
+        if !sysadmin && user.is_none() && same(database, &shared.database) {
+            return Err(SqlError::new(
+                4060,
+                format!("Cannot open database \"{database}\" requested by the login. The login failed."),
+            )
+            .severity(11));
+        }
+        let user = if sysadmin { "dbo".to_owned() } else { user.map_or("guest".to_owned(), |user| user.name.clone()) };
+        let spid = 51 + u16::try_from(shared.next_spid.fetch_add(1, Ordering::Relaxed) % 32_000).unwrap_or_default();
+        let session = SqlSession::new(
+            Arc::clone(shared),
+            connection,
+            operations,
+            login,
+            spid,
+            database.to_owned(),
+            user,
+            sysadmin,
+        )?;
+        Ok(Box::new(session))
+    }
+}

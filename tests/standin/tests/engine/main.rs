@@ -1,0 +1,4 @@
+//! The T-SQL engine, through the [`standin::session::Session`] that the protocol uses.
+
+mod client;
+mod rows;
