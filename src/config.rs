@@ -310,3 +310,74 @@ impl Config {
         found.cloned().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../con_defs.example.toml");
+
+    /// The example with the keys put in that it shows as comments.
+    fn whole_example() -> String {
+        let uncomment = |line: &'static str| {
+            let shown = line.strip_prefix("# ").filter(|rest| {
+                let key = rest.split([' ', '=']).next().unwrap_or_default();
+                rest.starts_with('[') || (rest.contains(" = ") && !key.is_empty() && key == key.to_lowercase())
+            });
+            shown.unwrap_or(line)
+        };
+        EXAMPLE.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The keys of a section, as it names them when it meets one that it does not know.
+    fn keys<T: DeserializeOwned>() -> Vec<String> {
+        let refused = toml::from_str::<T>("no_such_key = 1").err().unwrap().message().to_owned();
+        let listed = refused.split_once("expected").unwrap().1;
+        listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_parses_and_needs_only_its_variables() {
+        let unset = |text: &str| text.replace("_PASSWORD}", "_PASSWORD_THAT_NOBODY_SETS}");
+        let config = Config::parse(&unset(EXAMPLE)).unwrap();
+        assert_eq!(config.sync.name, "shop");
+        assert_eq!(config.bucket().unwrap().part_size, 64 << 20);
+        config.naming().unwrap();
+        assert_eq!(config.patterns().unwrap().0, ["Sales.*", "Person.Address"]);
+        for (refused, variable) in [
+            (config.source().unwrap_err(), "MSSQL_PASSWORD_THAT_NOBODY_SETS"),
+            (config.target().unwrap_err(), "TARGET_PASSWORD_THAT_NOBODY_SETS"),
+        ] {
+            assert!(refused.to_string().contains(&format!("variable {variable} is not set")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_example_shows_every_key_and_none_that_is_not_known() {
+        let whole = whole_example();
+        toml::from_str::<raw::File>(&whole).unwrap();
+        let shown: toml::Table = whole.parse().unwrap();
+        let section = |path: &[&str]| {
+            path.iter().fold(toml::Value::Table(shown.clone()), |at, name| match &at[*name] {
+                toml::Value::Array(entries) => entries[0].clone(),
+                section => section.clone(),
+            })
+        };
+        for (path, keys) in [
+            (&[][..], keys::<raw::File>()),
+            (&["sync"], keys::<raw::Sync>()),
+            (&["source"], keys::<raw::Source>()),
+            (&["source", "admin"], keys::<raw::Admin>()),
+            (&["bucket"], keys::<raw::Bucket>()),
+            (&["target"], keys::<raw::Target>()),
+            (&["table"], keys::<raw::Table>()),
+        ] {
+            assert!(keys.len() >= 2, "{path:?}: {keys:?}");
+            for key in keys {
+                assert!(section(path).get(&key).is_some(), "con_defs.example.toml does not show {path:?} {key}");
+            }
+        }
+    }
+}
