@@ -34,4 +34,4 @@ fmt: ## Format the code
 
 memory: install ## Measure the peak memory of check, extract and load of 1,000,000 rows (release build)
 	cargo build --workspace --bins --release
-	cargo bench --bench memory
+	cargo run --release --quiet --example memory

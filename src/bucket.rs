@@ -3,6 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Region, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::{get_object::GetObjectError, head_bucket::HeadBucketError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -59,8 +60,8 @@ impl Bucket {
     pub async fn open(config: &config::Bucket) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
-            .operation_attempt_timeout(Duration::from_secs(300))
+            .read_timeout(Duration::from_mins(1))
+            .operation_attempt_timeout(Duration::from_mins(5))
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
         if let Some(region) = &config.region {
@@ -74,7 +75,12 @@ impl Bucket {
         if shared.region().is_none() {
             builder = builder.region(Region::from_static("us-east-1"));
         }
-        Self { client: Client::from_conf(builder.build()), name: config.name.clone(), prefix: config.prefix.clone() }
+        Self::with_client(Client::from_conf(builder.build()), config)
+    }
+
+    /// A bucket reached by a client that was made elsewhere.
+    pub fn with_client(client: Client, config: &config::Bucket) -> Self {
+        Self { client, name: config.name.clone(), prefix: config.prefix.clone() }
     }
 
     /// The bucket's name.
@@ -95,7 +101,7 @@ impl Bucket {
         let absent = match self.client.head_bucket().bucket(&self.name).send().await {
             Ok(_) => return Ok(false),
             Err(error) => {
-                error.as_service_error().is_some_and(|error| error.is_not_found()) || status(&error) == Some(404)
+                error.as_service_error().is_some_and(HeadBucketError::is_not_found) || status(&error) == Some(404)
             }
         };
         if !absent {
@@ -183,7 +189,7 @@ impl Bucket {
     pub async fn find(&self, key: &str) -> Result<Option<Body>> {
         match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(found) => Ok(Some(Body { stream: found.body, key: key.to_owned(), bucket: self.name.clone() })),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
             Err(error) => Err(self.error(&format!("cannot give '{key}'"), &error)),
         }
     }

@@ -129,18 +129,18 @@ async fn execute(cli: &Cli, context: &Context) -> u8 {
     let report = match &cli.command {
         Command::Check(arguments) => {
             let options = check::Options { strict: arguments.strict, no_resume: arguments.no_resume };
-            check::check(context, options).await
+            Box::pin(check::check(context, options)).await
         }
-        Command::Extract { until } => extract::extract(context, until.clone()).await,
+        Command::Extract { until } => Box::pin(extract::extract(context, until.clone())).await,
         Command::Load => load::load(context).await,
-        Command::Resync { yes } => resync::resync(context, *yes).await,
-        Command::Run { every: None } => run::round(context).await,
+        Command::Resync { yes } => Box::pin(resync::resync(context, *yes)).await,
+        Command::Run { every: None } => Box::pin(run::round(context)).await,
         Command::Run { every: Some(every) } => {
             let mut clock = tokio::time::interval(*every);
             clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             loop {
                 clock.tick().await;
-                let report = run::round(context).await;
+                let report = Box::pin(run::round(context)).await;
                 emit(&report.finish(), cli);
             }
         }
@@ -157,12 +157,11 @@ fn failed(task: &'static str, sync: &str, error: Error, cli: &Cli) -> u8 {
 /// Prints the summary, and gives the exit code.
 fn emit(summary: &Summary, cli: &Cli) -> u8 {
     match summary.emit(cli.summary_file.as_deref()) {
-        Ok(()) => summary.exit_code,
         Err(error) if summary.exit_code == 0 => {
             tracing::error!("{error}");
             3
         }
-        Err(_) => summary.exit_code,
+        _ => summary.exit_code,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `con_defs.toml`: parsed strictly, each section resolved when a task first uses it.
 //!
-//! The file is read twice over: as [`raw`] data, whose every leaf may hold `${NAME}`, with unknown keys and wrong types
+//! The file is read twice over: as `raw` data, whose every leaf may hold `${NAME}`, with unknown keys and wrong types
 //! refused at their line; then a section at a time into the typed structs here, with the environment put in. So a task
 //! needs only the variables of the sections it uses.
 

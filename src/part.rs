@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::bucket::{Bucket, Upload};
 use crate::config::Compression;
 use crate::csv::Encoder;
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest;
 use crate::row::{Cell, Operation, RowSink};
@@ -68,7 +69,7 @@ struct OpenPart {
 
 enum Compressor {
     Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
     None(Vec<u8>),
 }
 
@@ -85,7 +86,9 @@ impl Compressor {
     fn new(compression: Compression) -> Result<Self> {
         Ok(match compression {
             Compression::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 1).map_err(local)?)),
-            Compression::Gzip => Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(4))),
+            Compression::Gzip => {
+                Self::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(4))))
+            }
             Compression::None => Self::None(Vec::new()),
         })
     }
@@ -212,7 +215,7 @@ impl<'a> Writer<'a> {
         // Rows still in the encoder are counted there but go into the next part.
         let rows = self.rows() - self.encoder.held() - self.rows_in_finished;
         self.rows_in_finished += rows;
-        let sha256 = part.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest::hex(part.hash.finalize());
         self.finished.push(manifest::Part { key: part.key, rows, bytes: part.bytes, sha256 });
         Ok(())
     }

@@ -4,5 +4,9 @@
 
 mod adventureworks;
 mod comparator;
+mod contract;
+mod messages;
 mod overlap;
+mod rules;
+mod shop;
 mod support;

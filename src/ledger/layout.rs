@@ -3,9 +3,9 @@
 //! Numbers are zero-padded and sort as text. Names are percent-encoded from the catalogue's spelling, dots included.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::digest;
 use crate::table::TableName;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
@@ -38,7 +38,7 @@ fn encode(name: &str) -> String {
     if encoded.len() <= LONGEST {
         return encoded;
     }
-    let hash: String = Sha256::digest(name).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = digest::short(&[name], 16);
     // The tilde is always encoded in a name, so that no other name reads so.
     format!("{}~{hash}", &encoded[..LONGEST - hash.len() - 1])
 }

@@ -9,6 +9,7 @@ pub mod view;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -18,6 +19,9 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Opening};
 use crate::table::TableName;
 use view::View;
+
+/// Small objects read side by side.
+const READS_AT_ONCE: usize = 16;
 
 /// The ledger of one sync.
 #[derive(Debug, Clone)]
@@ -151,6 +155,32 @@ impl Ledger {
         let key = self.bucket.key(&layout::manifest_path(&self.path(table), generation, sequence));
         let Some(bytes) = self.bucket.get(&key).await? else { return Ok(None) };
         Manifest::read(&bytes, &key, generation, sequence).map(Some)
+    }
+
+    /// The newest manifests of the newest open generations, read side by side. One that cannot be read is left out: it
+    /// stops its own table, in that table's work.
+    pub async fn tails(&self, views: &BTreeMap<TableName, View>) -> BTreeMap<TableName, Manifest> {
+        let wanted = views.iter().filter_map(|(table, view)| view.tail().map(|place| (table.clone(), place)));
+        let read = |(table, (generation, sequence)): (TableName, (u64, u64))| async move {
+            let found = self.manifest(&table, generation, sequence).await;
+            found.ok().flatten().map(|manifest| (table, manifest))
+        };
+        let read = futures_util::stream::iter(wanted).map(read).buffer_unordered(READS_AT_ONCE);
+        read.filter_map(std::future::ready).collect().await
+    }
+
+    /// What opened the newest open generations, read side by side.
+    ///
+    /// # Errors
+    /// [`Kind::LedgerUnreadable`], or the bucket's.
+    pub async fn openings(&self, views: &BTreeMap<TableName, View>) -> Result<BTreeMap<TableName, Opening>> {
+        let wanted = views.iter().filter_map(|(table, view)| view.newest_open().map(|newest| (table.clone(), newest)));
+        let read = |(table, generation): (TableName, u64)| async move {
+            let found = self.opening(&table, generation).await?;
+            Ok(found.map(|opening| (table, opening)))
+        };
+        let read = futures_util::stream::iter(wanted).map(read).buffer_unordered(READS_AT_ONCE);
+        read.try_filter_map(|found| std::future::ready(Ok(found))).try_collect().await
     }
 
     /// Makes a batch exist, if no other has taken its place. Its parts must have been verified.

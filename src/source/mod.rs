@@ -44,6 +44,8 @@ pub struct SourceInfo {
 pub struct SourceTable {
     /// Name, columns that can flow, key.
     pub table: Table,
+    /// Whether some columns do not flow, by the configuration or by their type.
+    pub partial: bool,
     /// Its capture instances: ours last, and of those the newest last.
     pub captures: Vec<Capture>,
     /// Why the table cannot be synced as it is.
@@ -123,11 +125,17 @@ pub trait Source: Sized + Send + 'static {
     /// The connection failed, or the catalogue may not be read.
     fn tables(&mut self, config: &config::Config) -> impl Future<Output = Result<Vec<SourceTable>>> + Send;
 
-    /// Makes a capture instance for a table, named for the sync. One that is there already is no error.
+    /// Makes a capture instance that serves a table as it flows, named for the sync. One that is there already is no
+    /// error.
     ///
     /// # Errors
     /// The login lacks the right, or the source refuses.
-    fn enable_table(&mut self, sync: &str, table: &Table) -> impl Future<Output = Result<()>> + Send;
+    fn enable_table(
+        &mut self,
+        sync: &str,
+        found: &SourceTable,
+        flow: &Table,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// The last position captured. A capture job that has just been made is waited for.
     ///

@@ -4,9 +4,8 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest, Sha256};
-
 use crate::config::{Config, SchemaMap};
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::BatchKind;
 use crate::table::Table;
@@ -191,7 +190,7 @@ fn shorten(name: String, limit: usize) -> String {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::short(&[text], 8)
 }
 
 #[cfg(test)]

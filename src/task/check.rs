@@ -12,7 +12,6 @@ use super::{AnySource, AnyTarget, Context, Pool, for_each_table};
 use crate::bucket::{Bucket, Created};
 use crate::config::{Config, Target as TargetConfig};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
@@ -45,7 +44,7 @@ pub async fn check(context: &Context, options: Options) -> Report {
     if options.strict {
         report.strict();
     }
-    if let Err(error) = run::<AnySource, AnyTarget>(context, options, &mut report).await {
+    if let Err(error) = Box::pin(run::<AnySource, AnyTarget>(context, options, &mut report)).await {
         report.failed(error);
     }
     report
@@ -68,7 +67,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
     let flows = flows(&ledger, found, &names).await?;
     let flows = enable_tables(&mut source, context, flows, report).await?;
-    let flows = place::<T>(context, flows, report);
+    let flows = place::<T>(context, flows);
     let shared = Arc::new(Shared::<T> {
         config: context.config.clone(),
         target: context.config.target()?,
@@ -175,19 +174,13 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 
 /// What each table carries: what its open generation does, so that a column added at the source does not stop it.
 async fn flows(ledger: &Ledger, found: Vec<SourceTable>, names: &[TableName]) -> Result<Vec<Flow>> {
-    let views = ledger.views(names).await?;
-    let mut flows = Vec::with_capacity(found.len());
-    for found in found {
-        let name = &found.table.name;
-        let open = views.get(name).and_then(View::newest_open);
-        let opening = match open {
-            Some(generation) => ledger.opening(name, generation).await?,
-            None => None,
-        };
+    let mut openings = ledger.openings(&ledger.views(names).await?).await?;
+    let flow = |found: SourceTable| {
+        let opening = openings.remove(&found.table.name);
         let table = opening.map_or_else(|| found.table.clone(), |opening| opening.table);
-        flows.push(Flow { table, blocked: found.blocked.clone(), found });
-    }
-    Ok(flows)
+        Flow { table, blocked: found.blocked.clone(), found }
+    };
+    Ok(found.into_iter().map(flow).collect())
 }
 
 /// Makes an instance for each table that has none that serves, and reads the catalogue again if any was made.
@@ -214,7 +207,7 @@ async fn enable_tables<S: Source>(
             );
             continue;
         }
-        match source.enable_table(&context.config.sync.name, &flow.table).await {
+        match source.enable_table(&context.config.sync.name, &flow.found, &flow.table).await {
             Ok(()) => {
                 tracing::info!(table = %flow.found.table.name, "enabled change data capture");
                 enabled = true;
@@ -236,7 +229,7 @@ async fn enable_tables<S: Source>(
 }
 
 /// Refuses tables that fall together in the target, or have no place there.
-fn place<T: Target>(context: &Context, mut flows: Vec<Flow>, _report: &mut Report) -> Vec<Flow> {
+fn place<T: Target>(context: &Context, mut flows: Vec<Flow>) -> Vec<Flow> {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (at, flow) in flows.iter_mut().enumerate() {
         match T::place(&context.config, &flow.table) {
@@ -269,20 +262,17 @@ async fn find_work<S: Source>(
     report: &mut Report,
 ) -> Result<()> {
     let views = ledger.views(names).await?;
+    let mut tails = ledger.tails(&views).await;
     let mut windows: Vec<(&Capture, Position, Position)> = Vec::new();
     let mut asked = Vec::new();
     for flow in flows.iter().filter(|flow| flow.blocked.is_none()) {
         let name = flow.name();
         let view = views.get(name).cloned().unwrap_or_default();
-        let tail = match view.tail() {
-            Some((generation, sequence)) => ledger.manifest(name, generation, sequence).await?,
-            None => None,
-        };
         let pending = view.tail().is_some_and(|(generation, sequence)| {
             view.batch(generation, sequence).is_some_and(|batch| batch.applied.is_none())
         });
         let capture = flow.found.capture(&flow.table);
-        match (tail, capture) {
+        match (tails.remove(name), capture) {
             (Some(tail), Some(capture)) if !pending && capture.start <= tail.window.to => {
                 if tail.window.to < *cut {
                     windows.push((capture, tail.window.to, cut.clone()));

@@ -1,12 +1,11 @@
 //! `extract`: what changed at the source becomes the next batch of each table.
 //!
-//! [`attempt`] makes one batch; [`window`] decides which; here is what surrounds them: the tables, the cut, gaps,
+//! `attempt` makes one batch; `window` decides which; here is what surrounds them: the tables, the cut, gaps,
 //! idle tables, and purging.
 
 mod attempt;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use attempt::Outcome;
 use window::Step;
 
 /// How long a source keeps history where nothing tells: the default of its cleanup job.
-const DEFAULT_RETENTION: Duration = Duration::from_secs(4320 * 60);
+const DEFAULT_RETENTION: Duration = Duration::from_hours(72);
 
 /// What the work on each table shares.
 struct Shared<S> {
@@ -51,7 +50,7 @@ struct Job {
 /// Runs the task.
 pub async fn extract(context: &Context, until: Option<Position>) -> Report {
     let mut report = Report::new("extract", &context.config.sync.name);
-    if let Err(error) = run::<AnySource>(context, until, &mut report).await {
+    if let Err(error) = Box::pin(run::<AnySource>(context, until, &mut report)).await {
         report.failed(error);
     }
     report
@@ -101,24 +100,13 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
 async fn jobs(ledger: &Ledger, tables: Vec<SourceTable>) -> Result<Vec<Job>> {
     let names: Vec<_> = tables.iter().map(|found| found.table.name.clone()).collect();
     let mut views = ledger.views(&names).await?;
-    let mut tails = tails(ledger, &views).await?;
+    let mut tails = ledger.tails(&views).await;
     let job = |table: SourceTable| {
         let view = views.remove(&table.table.name).unwrap_or_default();
         let tail = tails.remove(&table.table.name);
         Job { table, view, tail, idle: false }
     };
     Ok(tables.into_iter().map(job).collect())
-}
-
-async fn tails(ledger: &Ledger, views: &BTreeMap<TableName, View>) -> Result<BTreeMap<TableName, Manifest>> {
-    use futures_util::{StreamExt, TryStreamExt};
-    let wanted = views.iter().filter_map(|(name, view)| view.tail().map(|tail| (name.clone(), tail)));
-    let read = |(name, (generation, sequence)): (TableName, (u64, u64))| async move {
-        // An unreadable tail stops its own table, in its own work.
-        Ok::<_, Error>((name.clone(), ledger.manifest(&name, generation, sequence).await.ok().flatten()))
-    };
-    let tails: Vec<_> = futures_util::stream::iter(wanted).map(read).buffer_unordered(16).try_collect().await?;
-    Ok(tails.into_iter().filter_map(|(name, tail)| Some((name, tail?))).collect())
 }
 
 /// Asks in few statements which windows are empty, so that an idle table costs nothing more.
@@ -180,7 +168,7 @@ impl<S: Source> Shared<S> {
         let mut gap_mended = false;
         loop {
             let opening = self.opening(&job.table, &view).await?;
-            let capture = self.capture(&job.table, &opening)?;
+            let capture = Self::capture(&job.table, &opening)?;
             let tracked = Tracked { table: &opening.table, capture };
             match self.one(source, tracked, &opening, &view).await {
                 Ok(mut summary) => {
@@ -248,7 +236,7 @@ impl<S: Source> Shared<S> {
     }
 
     /// The instance to read from, once the table still has all that its generation carries.
-    fn capture<'a>(&self, found: &'a SourceTable, opening: &Opening) -> Result<&'a Capture> {
+    fn capture<'a>(found: &'a SourceTable, opening: &Opening) -> Result<&'a Capture> {
         let advice = "Run 'delsert resync' for the table, which carries it as it is now";
         for column in &opening.table.columns {
             let now = found.table.columns.iter().find(|now| now.name == column.name);
@@ -286,14 +274,8 @@ impl<S: Source> Shared<S> {
             opened_at: Utc::now(),
             ..opening.clone()
         };
-        match self.ledger.open(&next).await? {
-            Created::New => {
-                tracing::info!(table = %found.table.name, generation = next.generation, "opened a generation")
-            }
-            Created::Exists => {
-                tracing::info!(table = %found.table.name, generation = next.generation, "another worker opened the generation")
-            }
-        }
+        let by_rival = self.ledger.open(&next).await? == Created::Exists;
+        tracing::info!(table = %found.table.name, generation = next.generation, by_rival, "opened a generation");
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The S3 stand-in, and a look into its bucket.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -85,6 +86,17 @@ impl Bucket {
             }
         }
         Ok(keys)
+    }
+
+    /// Each object's entity tag and time of writing, by key.
+    pub async fn written(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut written = BTreeMap::new();
+        for key in self.keys().await? {
+            let head = self.client.head_object().bucket(&self.name).key(&key).send().await;
+            let head = head.with_context(|| format!("cannot look at {key}"))?;
+            written.insert(key, format!("{:?} {:?}", head.e_tag(), head.last_modified()));
+        }
+        Ok(written)
     }
 
     /// All keys that end so, in order.

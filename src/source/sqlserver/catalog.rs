@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tiberius::Row;
 
 use super::client::{Client, bytes, integer, text};
@@ -11,6 +10,7 @@ use super::decode::datetime_text;
 use super::sql;
 use super::types::Described;
 use crate::config::{Config, Source};
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Instance;
 use crate::position::Position;
@@ -31,7 +31,7 @@ pub async fn tables(
     client: &mut Client,
     source: &Source,
     config: &Config,
-    captures: bool,
+    enabled: bool,
     ignores_case: bool,
 ) -> Result<Vec<SourceTable>> {
     let names: Vec<_> = client
@@ -43,7 +43,7 @@ pub async fn tables(
         .collect();
     let mut columns = by_object(client.batch(sql::COLUMNS).await?);
     let keys = by_object(client.batch(sql::KEYS).await?);
-    let mut instances = if captures { instances(client, &config.sync.name).await? } else { HashMap::new() };
+    let mut instances = if enabled { instances(client, &config.sync.name).await? } else { HashMap::new() };
     let mut found = Vec::with_capacity(names.len());
     for (object_id, name) in names {
         let described: Vec<_> = columns.remove(&object_id).unwrap_or_default().iter().map(describe).collect();
@@ -92,7 +92,9 @@ async fn instances(client: &mut Client, sync: &str) -> Result<HashMap<i64, Vec<C
         found.entry(integer(row, 1)).or_default().push(capture);
     }
     // The list came in order of creation, which a stable sort keeps.
-    found.values_mut().for_each(|captures| captures.sort_by_key(|capture| capture.ours));
+    for captures in found.values_mut() {
+        captures.sort_by_key(|capture| capture.ours);
+    }
     Ok(found)
 }
 
@@ -121,7 +123,8 @@ fn assemble(
     let keyed = captures.last().map(|capture| capture.key.clone()).filter(|key| !key.is_empty());
     let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
     let blocked = block(&table, &is_excluded).map(Arc::new);
-    SourceTable { table, captures, blocked, findings }
+    let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
+    SourceTable { table, partial, captures, blocked, findings }
 }
 
 /// Why a table cannot be synced.
@@ -142,15 +145,6 @@ fn block(table: &Table, is_excluded: &impl Fn(&str) -> bool) -> Option<Error> {
     })
 }
 
-fn short_hash(parts: &[&str], bytes: usize) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Letters and digits of a name, at most so many.
 fn plain(name: &str, most: usize) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).take(most).collect()
@@ -158,14 +152,14 @@ fn plain(name: &str, most: usize) -> String {
 
 /// How the names of all instances begin that a sync makes.
 fn instance_prefix(sync: &str) -> String {
-    format!("delsert_{}_{}_", plain(sync, 20), short_hash(&[sync], 4))
+    format!("delsert_{}_{}_", plain(sync, 20), digest::short(&[sync], 8))
 }
 
 /// The name of the instance that a sync makes for a table with these columns: at most 100 characters, and no other's.
 pub fn instance_name(sync: &str, table: &Table) -> String {
     let mut parts = vec![table.name.schema.as_str(), table.name.name.as_str()];
     parts.extend(table.columns.iter().map(|column| column.name.as_str()));
-    format!("{}{}_{}", instance_prefix(sync), plain(&table.name.name, 30), short_hash(&parts, 6))
+    format!("{}{}_{}", instance_prefix(sync), plain(&table.name.name, 30), digest::short(&parts, 12))
 }
 
 #[cfg(test)]

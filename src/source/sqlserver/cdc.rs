@@ -33,9 +33,11 @@ pub async fn enable_database(client: &mut Client) -> Result<()> {
 }
 
 /// Makes the sync's instance for a table. One of that name is ours, made by a rival.
-pub async fn enable_table(client: &mut Client, sync: &str, table: &Table) -> Result<()> {
-    let columns: Vec<_> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance_name(sync, table), &columns);
+pub async fn enable_table(client: &mut Client, sync: &str, table: &Table, partial: bool) -> Result<()> {
+    // Naming columns keeps those that do not flow out of the change table.
+    let columns = partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
+    let instance = instance_name(sync, table);
+    let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
     match client.batch(&statement).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {
@@ -82,12 +84,15 @@ pub async fn bounds(client: &mut Client, tracked: Tracked<'_>, at: &Position) ->
     let row = rows
         .first()
         .ok_or_else(|| Error::new(Kind::SourceRefused, "the source does not tell how far its history reaches"))?;
-    let minimum = bytes(row, 1).map(Position::new).filter(|minimum| !minimum.is_zero()).ok_or_else(|| {
-        Error::new(Kind::ZeroMinimum, format!("the source gives no minimum LSN for capture instance '{instance}'")).advice(format!(
+    // NULL: the capture job has not yet come to a new instance, whose start the catalogue tells. Zero: unknown, or denied.
+    let minimum = bytes(row, 1).map_or_else(|| tracked.capture.start.clone(), Position::new);
+    if minimum.is_zero() {
+        let message = format!("the source gives no minimum LSN for capture instance '{instance}'");
+        return Err(Error::new(Kind::ZeroMinimum, message).advice(format!(
             "It was dropped, or the login may not read it: grant SELECT on all captured columns of {} and membership in the instance's gating role, or run 'delsert check'",
             tracked.table.name
-        ))
-    })?;
+        )));
+    }
     let utc_offset = round_to_quarter(integer(row, 3));
     let committed = datetime_text(row, 2).and_then(|source| commit_time(source, utc_offset));
     Ok(Bounds { maximum: bytes(row, 0).map(Position::new).ok_or_else(never_ran)?, minimum, committed })

@@ -83,7 +83,7 @@ impl Client {
         }
         let tcp = TcpStream::connect((host, port)).await?;
         tcp.set_nodelay(true)?;
-        Driver::connect(settings, tcp.compat_write()).await
+        Box::pin(Driver::connect(settings, tcp.compat_write())).await
     }
 
     /// Runs a batch as it is, and gives the rows of its last result set.

@@ -2,13 +2,13 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`client`] | the connection, and its failures told apart |
-//! | [`describe`] | who the server is and what the login may do |
-//! | [`catalog`] | tables, columns, keys, capture instances |
-//! | [`types`], [`decode`] | what each type holds, and the driver's cells as ours |
-//! | [`cdc`] | enabling, bounds, changes of a window, purging |
-//! | [`snapshot`] | the copy of a whole table |
-//! | [`sql`] | all statements, as text |
+//! | `client` | the connection, and its failures told apart |
+//! | `describe` | who the server is and what the login may do |
+//! | `catalog` | tables, columns, keys, capture instances |
+//! | `types`, `decode` | what each type holds, and the driver's cells as ours |
+//! | `cdc` | enabling, bounds, changes of a window, purging |
+//! | `snapshot` | the copy of a whole table |
+//! | `sql` | all statements, as text |
 //!
 //! Nothing outside knows what an LSN is.
 
@@ -91,8 +91,9 @@ impl Source for SqlServer {
         catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
     }
 
-    async fn enable_table(&mut self, sync: &str, table: &Table) -> Result<()> {
-        cdc::enable_table(self.admin().await?, sync, table).await.map_err(|error| error.on(&table.name))
+    async fn enable_table(&mut self, sync: &str, found: &SourceTable, flow: &Table) -> Result<()> {
+        let enabled = cdc::enable_table(self.admin().await?, sync, flow, found.partial).await;
+        enabled.map_err(|error| error.on(&flow.name))
     }
 
     async fn maximum(&mut self) -> Result<Position> {

@@ -80,16 +80,18 @@ pub const LOW_WATER: &str = "SELECT MAX(m.start_lsn) AS low_water FROM cdc.lsn_t
 
 pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db";
 
-/// Enables an instance that captures the given columns.
-pub fn enable_table(schema: &str, table: &str, instance: &str, columns: &[String]) -> String {
-    let columns: Vec<_> = columns.iter().map(|column| name(column)).collect();
+/// Enables an instance that captures the given columns, or all.
+pub fn enable_table(schema: &str, table: &str, instance: &str, columns: Option<&[&str]>) -> String {
+    let columns = columns.map_or(String::new(), |columns| {
+        let names: Vec<_> = columns.iter().map(|column| name(column)).collect();
+        format!(", @captured_column_list = {}", literal(&names.join(", ")))
+    });
     format!(
         "EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, \
-         @capture_instance = {}, @supports_net_changes = 0, @captured_column_list = {}",
+         @capture_instance = {}, @supports_net_changes = 0{columns}",
         literal(schema),
         literal(table),
         literal(instance),
-        literal(&columns.join(", "))
     )
 }
 

@@ -19,7 +19,7 @@ use crate::config::{self, Tls};
 use crate::error::{Error, Kind, Result};
 
 /// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(600);
+const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(10);
 
 /// The oldest server whose catalogue has what is asked of it.
 const OLDEST: i32 = 120_000;
@@ -50,7 +50,7 @@ impl Postgres {
             .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
             .connect_timeout(target.connect_timeout)
             .keepalives(true)
-            .keepalives_idle(Duration::from_secs(60))
+            .keepalives_idle(Duration::from_mins(1))
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(6);
         let tls = MakeRustlsConnect::new(tls(target, &server)?);
@@ -72,13 +72,15 @@ impl Postgres {
     }
 }
 
-/// Settings that the meaning of our text, and the bounds of our waiting, depend on.
+/// Settings that the meaning of our text, and the bounds of our waiting, depend on. The server's keepalives free a table
+/// whose worker's machine is gone; hidden rows are to be an error, not a table that differs.
 async fn set_up(session: &Postgres, lock_timeout: Duration) -> Result<()> {
     let Postgres { client, server, .. } = session;
     let settings = format!(
         "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; \
          SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = 1; \
          SET statement_timeout = 0; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+         SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
          SET row_security = off",
         // Zero would mean for ever.
         lock_timeout.as_millis().clamp(1, i32::MAX as u128),

@@ -10,6 +10,7 @@ use tokio_postgres::{CopyInSink, Transaction};
 use super::failure::{self, Server};
 use super::unpack::Unpacker;
 use crate::bucket::Bucket;
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Encoding, Part};
 use crate::target::TargetTable;
@@ -126,7 +127,7 @@ impl<'a> Copier<'a> {
         stream.send(1).await;
         // After a fault the sink is dropped unfinished, which aborts the COPY.
         let rows = if fault.is_none() { stream.sink.as_mut().finish().await } else { Ok(0) };
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest::hex(hash.finalize());
         Ok(Sent { bytes, sha256, fault, rows })
     }
 }

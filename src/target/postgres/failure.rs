@@ -3,6 +3,8 @@
 //! DETAIL and CONTEXT quote rows, and some messages quote a value: none of that is passed on. Hence a server's error is
 //! never chained as a cause; what may be said of it is put into the message.
 
+use std::fmt::Write;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_postgres::error::DbError;
@@ -96,7 +98,7 @@ fn describe(error: &tokio_postgres::Error) -> (Kind, String) {
 /// Whether a failed handshake is one of TLS, and not of the connection beneath.
 fn is_about_tls(error: &tokio_postgres::Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_none_or(|io| io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()))
+    cause.is_none_or(|io| matches!(io.get_ref(), Some(inner) if inner.is::<rustls::Error>()))
 }
 
 /// The kind of an SQLSTATE.
@@ -130,7 +132,7 @@ fn said_by(refusal: &DbError) -> String {
     };
     for (what, name) in [("column", refusal.column()), ("constraint", refusal.constraint())] {
         if let Some(name) = name.filter(|name| !said.contains(*name)) {
-            said.push_str(&format!(", {what} \"{name}\""));
+            let _ = write!(said, ", {what} \"{name}\"");
         }
     }
     format!("{said} (SQLSTATE {code})")

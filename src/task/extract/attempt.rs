@@ -94,8 +94,8 @@ impl<S: Source> Attempt<'_, S> {
         let name = &self.tracked.table.name;
         let snapshot = matches!(step, Step::Snapshot);
         let encoder = Encoder::new(self.tracked.table, self.dialect.clone(), snapshot);
-        let stem = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
-        let writer = Writer::new(shared.ledger.bucket(), stem, bucket.compression, bucket.part_size, encoder);
+        let part_names = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
+        let writer = Writer::new(shared.ledger.bucket(), part_names, bucket.compression, bucket.part_size, encoder);
         let mut writer = writer.on(name);
         tracing::info!(table = %name, generation = self.opening.generation, sequence = self.sequence, snapshot, "extracting");
         let (window, written) = match step {
@@ -186,10 +186,8 @@ impl<S: Source> Attempt<'_, S> {
         let removal = ledger.remove_attempts(name, self.opening.generation, self.sequence, |attempt| attempt == mine);
         match tokio::time::timeout(Duration::from_secs(20), removal).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(table = %name, %error, "could not remove the attempt's own parts; check does")
-            }
-            Err(_) => tracing::warn!(table = %name, "could not remove the attempt's own parts in time; check does"),
+            Ok(Err(error)) => tracing::warn!(table = %name, %error, "could not remove its own parts; check does"),
+            Err(_) => tracing::warn!(table = %name, "could not remove its own parts in time; check does"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Shared, is_stale};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::view::View;
+use crate::ledger::view::{Generation, View};
 use crate::manifest::{CommitTime, Manifest, Opening};
 use crate::position::Position;
 use crate::source::{Bounds, Source, Tracked};
@@ -38,8 +38,7 @@ pub async fn next<S: Source>(
     if let Some(difference) = opening.source.difference(&shared.info.fingerprint) {
         return Err(another_source(&difference));
     }
-    let Some(sequence) = view.generations.get(&opening.generation).and_then(|generation| generation.newest_manifest())
-    else {
+    let Some(sequence) = view.generations.get(&opening.generation).and_then(Generation::newest_manifest) else {
         return Ok(Step::Snapshot);
     };
     let tail = shared.ledger.manifest(name, opening.generation, sequence).await?.ok_or_else(|| {

@@ -1,8 +1,9 @@
-//! The database's clock: local time as `datetime` holds it, which tests can push forward.
+//! The database's clock: the time as `datetime` holds it, which tests can push forward. SQL Server writes its local
+//! time; the stand-in stands in UTC, as `GETDATE()` of its engine does.
 
 use std::time::Duration;
 
-use chrono::{Datelike as _, Local, Timelike as _};
+use chrono::{Datelike as _, Timelike as _, Utc};
 
 use crate::value::Value;
 
@@ -27,7 +28,7 @@ impl Clock {
     /// Now, rounded to the 1/300 s steps of `datetime`.
     pub fn now(&self) -> Moment {
         let ahead = chrono::Duration::from_std(self.ahead).unwrap_or_default();
-        let now = Local::now().naive_local() + ahead;
+        let now = Utc::now().naive_utc() + ahead;
         let ticks = i64::from(now.num_seconds_from_midnight()) * 10_000_000 + i64::from(now.nanosecond() / 100);
         datetime(now.num_days_from_ce() - 1, ticks)
     }

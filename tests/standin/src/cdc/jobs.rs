@@ -138,6 +138,9 @@ impl Jobs {
     }
 }
 
+/// A polling interval of zero seconds still leaves the processor to others.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// Starts the capture job on a thread of its own; whether it did not run before. It takes its settings now: a change
 /// waits for the next start.
 pub fn start_capture(shared: &Arc<Shared>, state: &mut State) -> bool {
@@ -168,7 +171,7 @@ fn capture_until_stopped(shared: &Shared, run: u64, job: CaptureJob) {
                 }
             }
         }
-        let wake = Instant::now() + job.interval;
+        let wake = Instant::now() + job.interval.max(SHORTEST_INTERVAL);
         let mut state = shared.state.lock();
         if !job.continuous && state.jobs.running == Some(run) {
             state.jobs.running = None;

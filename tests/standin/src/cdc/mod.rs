@@ -47,7 +47,8 @@ use jobs::Shared;
 pub use lsn::Lsn;
 use state::State;
 
-/// What the engine tells a CDC procedure about the session that calls it.
+/// What the engine tells a CDC procedure about the session that calls it. It is never asked while CDC's own lock is
+/// held, so that it may wait for a writer who commits.
 pub trait Caller {
     /// The table of that schema and name (compared as the database's collation does).
     fn table(&self, schema: &str, name: &str) -> Option<TableDef>;

@@ -8,7 +8,7 @@ use super::packet::{Message, kind};
 use super::prepared::{self, Prepared};
 use super::response::{Response, Wire};
 use super::rpc::{self, Call};
-use super::{request, token};
+use super::{describe, request, token};
 use crate::session::{Session, Sink};
 use crate::value::SqlError;
 
@@ -39,7 +39,14 @@ pub fn run(mut session: Box<dyn Session>, mut inbound: mpsc::Receiver<Inbound>, 
         let go_on = if message.ignore {
             Response::batch(wire).end_batch()
         } else {
-            answer(&message, session.as_mut(), &mut prepared, &mut cursors, wire)
+            let answering = || answer(&message, session.as_mut(), &mut prepared, &mut cursors, wire);
+            // A fault of the engine ends this session, as an assertion does on the server, and no other.
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(answering)).unwrap_or_else(|_| {
+                let mut response = Response::batch(wire);
+                let text = "A system assertion check has failed. The stand-in's log has the place.";
+                response.message(&SqlError::new(3624, text).severity(20));
+                response.end_batch()
+            })
         };
         if !go_on {
             return;
@@ -109,6 +116,8 @@ fn run_calls(
         let mut response = Response::call(wire);
         let result = if prepared::knows(&name) {
             prepared::run(&name, call, prepared, session, &mut response)
+        } else if describe::knows(&name) {
+            describe::run(call, session, &mut response)
         } else if cursor::knows(&name) {
             cursor::run(&name, call, cursors, session, &mut response)
         } else {

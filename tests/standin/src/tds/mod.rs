@@ -7,7 +7,7 @@
 //! | `packet` | packets and messages |
 //! | `prelogin`, `tls`, `login` | how a connection begins |
 //! | `request`, `dispatch` | batches, transaction requests, and who answers them |
-//! | `rpc`, `declare`, `prepared`, `cursor` | remote procedure calls and the procedures that the protocol itself knows |
+//! | `rpc`, `declare`, `prepared`, `cursor`, `describe` | remote procedure calls and the procedures that the protocol itself knows |
 //! | `types_decode`, `types_encode`, `metadata`, `collation` | values and types on the wire |
 //! | `token`, `response` | what goes back |
 //!
@@ -19,6 +19,7 @@ mod collation;
 mod connection;
 mod cursor;
 mod declare;
+mod describe;
 mod dispatch;
 mod login;
 mod metadata;

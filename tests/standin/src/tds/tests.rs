@@ -95,6 +95,7 @@ impl Session for Actor {
                 sink.row(&vec![Value::Null; columns.len()]);
                 sink.done(Some(2));
             }
+            "panic" => panic!("on purpose"),
             "misfit" => {
                 sink.columns(&[column("n", SqlType::TinyInt)]);
                 sink.row(&[Value::Int(256)]);
@@ -325,6 +326,19 @@ async fn a_row_that_does_not_fit_ends_the_connection_with_an_error() {
     let mut client = connect(&config).await.unwrap();
     let error = client.simple_query("misfit").await.unwrap().into_results().await.err().unwrap();
     assert_eq!(error.code(), Some(21_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_engine_is_an_error_of_one_connection() {
+    let (config, dropped) = start(Encryption::Supported).await;
+    let mut other = connect(&config).await.unwrap();
+    let mut client = connect(&config).await.unwrap();
+    let error = client.simple_query("panic").await.err().unwrap();
+    assert_eq!(error.code(), Some(3624));
+    assert!(client.simple_query("large").await.is_err());
+    assert!(dropped.load(Ordering::SeqCst));
+    let rows = other.query("echo", &[&3i32]).await.unwrap().into_first_result().await.unwrap();
+    assert_eq!(rows[0].get::<i32, _>(0), Some(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,9 @@ use super::types_encode::{DAYS_TO_1900, swap_guid, time_size};
 use crate::value::{SqlType, Value};
 
 const NULL_PLP: u64 = u64::MAX;
+/// 1753-01-01, where `datetime` begins, and 9999-12-31, as days from 0001-01-01.
+const DAYS_TO_1753: i32 = 639_905;
+const LAST_DAY: i32 = 3_652_058;
 
 /// Reads a type and the value that follows it.
 ///
@@ -123,35 +126,36 @@ fn scalar(sql_type: SqlType, mut bytes: &[u8]) -> Result<Value, Malformed> {
         SqlType::Decimal { scale, .. } | SqlType::Numeric { scale, .. } => decimal(bytes, scale)?,
         SqlType::Date => {
             expect(3)?;
-            Value::Date(days(bytes))
+            Value::Date(days(bytes)?)
         }
         SqlType::Time(scale) => {
             expect(time_size(scale))?;
             Value::Time(ticks(bytes, scale)?)
         }
         SqlType::SmallDateTime | SqlType::DateTime => match length {
-            4 => Value::DateTime(
-                i32::from(bytes.get_u16_le()) + DAYS_TO_1900,
-                i64::from(bytes.get_u16_le()) * 600_000_000,
-            ),
+            4 => {
+                let day = i32::from(bytes.get_u16_le()) + DAYS_TO_1900;
+                Value::DateTime(day, of_day(i64::from(bytes.get_u16_le()) * 600_000_000)?)
+            }
             8 => {
-                let day = bytes.get_i32_le().checked_add(DAYS_TO_1900).ok_or("date out of range")?;
+                let day =
+                    bytes.get_i32_le().checked_add(DAYS_TO_1900).filter(|day| (DAYS_TO_1753..=LAST_DAY).contains(day));
                 // Three hundredths of a second, as ticks, the way the server rounds them: 3, 7, 0 milliseconds.
                 let steps = i64::from(bytes.get_u32_le());
-                Value::DateTime(day, (steps * 100_000 + 1) / 3)
+                Value::DateTime(day.ok_or("date out of range")?, of_day((steps * 100_000 + 1) / 3)?)
             }
             _ => return Err("impossible length of a date"),
         },
         SqlType::DateTime2(scale) => {
             let size = time_size(scale);
             expect(size + 3)?;
-            Value::DateTime(days(&bytes[size..]), ticks(&bytes[..size], scale)?)
+            Value::DateTime(days(&bytes[size..])?, ticks(&bytes[..size], scale)?)
         }
         SqlType::DateTimeOffset(scale) => {
             let size = time_size(scale);
             expect(size + 5)?;
             let offset = (&bytes[size + 3..]).get_i16_le();
-            Value::DateTimeOffset(days(&bytes[size..size + 3]), ticks(&bytes[..size], scale)?, offset)
+            Value::DateTimeOffset(days(&bytes[size..size + 3])?, ticks(&bytes[..size], scale)?, offset)
         }
         SqlType::UniqueIdentifier => {
             Value::Guid(swap_guid(bytes.try_into().map_err(|_| "impossible length of a GUID")?))
@@ -171,14 +175,18 @@ fn decimal(bytes: &[u8], scale: u8) -> Result<Value, Malformed> {
     Ok(Value::Decimal(if *sign == 0 { -unscaled } else { unscaled }, scale))
 }
 
-fn days(bytes: &[u8]) -> i32 {
-    i32::from(bytes[0]) | i32::from(bytes[1]) << 8 | i32::from(bytes[2]) << 16
+fn days(bytes: &[u8]) -> Result<i32, Malformed> {
+    let days = i32::from(bytes[0]) | i32::from(bytes[1]) << 8 | i32::from(bytes[2]) << 16;
+    if days <= LAST_DAY { Ok(days) } else { Err("date out of range") }
 }
 
 fn ticks(bytes: &[u8], scale: u8) -> Result<i64, Malformed> {
     let mut padded = [0u8; 8];
     padded[..bytes.len()].copy_from_slice(bytes);
-    let ticks = i64::from_le_bytes(padded) * 10i64.pow(7 - u32::from(scale));
+    of_day(i64::from_le_bytes(padded) * 10i64.pow(7 - u32::from(scale)))
+}
+
+fn of_day(ticks: i64) -> Result<i64, Malformed> {
     if ticks < 864_000_000_000 { Ok(ticks) } else { Err("time of day out of range") }
 }
 
@@ -219,4 +227,42 @@ fn variant(bytes: &[u8]) -> Result<Value, Malformed> {
         _ => return Err("malformed sql_variant"),
     };
     Ok(Value::Variant(Box::new((sql_type, value))))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    use super::*;
+    use crate::tds::{login, prelogin, request, rpc, server::Encryption};
+
+    #[test]
+    fn damaged_requests_are_errors_not_panics() {
+        // sp_executesql N'x', N'@a int', 7, as a client sends it.
+        let mut whole = vec![4, 0, 0, 0, 0xFF, 0xFF, 10, 0, 0, 0];
+        for text in ["x", "@a int"] {
+            whole.extend([0, 0, wire::NVARCHAR, 0x40, 0x1F, 9, 4, 0xD0, 0, 0x34]);
+            whole.extend(u16::try_from(text.len() * 2).unwrap().to_le_bytes());
+            whole.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+        }
+        whole.extend([0, 0, wire::INTN, 4, 4, 7, 0, 0, 0]);
+        let calls = rpc::parse(&whole).unwrap();
+        assert_eq!(calls[0].name, "sp_executesql");
+        assert_eq!(calls[0].params[2].value, Value::Int(7));
+        let mut random = StdRng::seed_from_u64(11);
+        let mut refused = 0;
+        for _ in 0..50_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..random.random_range(1..4) {
+                let place = random.random_range(0..bytes.len());
+                bytes[place] = random.random();
+            }
+            bytes.truncate(random.random_range(0..=bytes.len()));
+            refused += u32::from(rpc::parse(&bytes).is_err());
+            let _ = (request::batch(&bytes), request::transaction(&bytes), login::parse(&bytes));
+            let _ = prelogin::answer(&bytes, Encryption::Supported);
+            let _ = take_typed(&mut bytes.as_slice());
+        }
+        assert!(refused > 25_000);
+    }
 }

@@ -134,3 +134,23 @@ fn without_cdc_functions_fail_on_the_tables_they_read() {
     assert_eq!((error.number, error.message.as_str()), (208, "Invalid object name 'cdc.lsn_time_mapping'."));
     assert!(cdc.relations().is_empty() && cdc.relation("change_tables").is_none());
 }
+
+#[test]
+fn a_transaction_of_many_rows_can_be_paged_and_bounded() {
+    let bench = Bench::by_hand(table_t(SqlType::Int));
+    let first = bench.statement((0..100_000).map(|id| insert(row(id, "some text"))).collect());
+    let second = bench.statement((0..100_000).map(|id| update(row(id, "some text"), row(id, "other"))).collect());
+    bench.scan();
+    let mut place = None;
+    let mut ids = Vec::new();
+    loop {
+        let (page, next) = bench.cdc.scan("dbo_t_CT", (Some(second), Some(second)), place, 7_000);
+        ids.extend(page.iter().filter(|row| row[3] == Value::Int(4)).map(|row| row[5].clone()));
+        place = next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, (0..100_000).map(Value::Int).collect::<Vec<_>>());
+    assert_eq!(bench.cdc.scan("dbo_t_CT", (None, Some(first)), None, usize::MAX).0.len(), 100_000);
+}

@@ -66,9 +66,9 @@ fn the_job_keeps_what_is_within_the_retention() {
     let bench = Bench::by_hand(table_t(SqlType::Int));
     bench.run("sp_cdc_change_job", &[("@job_type", text("cleanup")), ("@retention", Value::Int(60))]);
     bench.commit(vec![insert(row(1, "a"))]);
-    bench.cdc.advance_clock(Duration::from_secs(3 * 3600));
+    bench.cdc.advance_clock(Duration::from_hours(3));
     let kept = bench.commit(vec![insert(row(2, "a"))]);
-    bench.cdc.advance_clock(Duration::from_secs(1800));
+    bench.cdc.advance_clock(Duration::from_mins(30));
     let newest = bench.commit(vec![insert(row(3, "a"))]);
     bench.scan();
     bench.run("sp_cdc_start_job", &[("@job_type", text("cleanup"))]);
@@ -79,7 +79,7 @@ fn the_job_keeps_what_is_within_the_retention() {
 fn cleanup_raises_the_minimum_of_a_table_in_which_nothing_happened() {
     let bench = Bench::by_hand(table_t(SqlType::Int));
     let before = bench.min_lsn();
-    bench.cdc.advance_clock(Duration::from_secs(4 * 24 * 3600));
+    bench.cdc.advance_clock(Duration::from_hours(96));
     bench.scan();
     bench.run("sp_cdc_start_job", &[("@job_type", text("cleanup"))]);
     assert!(bench.min_lsn() > before);

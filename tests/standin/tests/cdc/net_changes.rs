@@ -17,12 +17,14 @@ fn net(changes: Vec<ChangeKind>, filter: &str) -> Vec<(i64, Value, Value)> {
     rows.into_iter().map(|row| (crate::bench::int(&row[1]), row[4].clone(), row[2].clone())).collect()
 }
 
+/// Changes in the window; the operation of `all`, that of `all with merge`, the value, or nothing.
+type Case = (Vec<ChangeKind>, Option<(i64, i64, &'static str)>);
+
 #[test]
 fn first_and_last_change_decide() {
     let (i, d) = (|v| insert(row(1, v)), |v| delete(row(1, v)));
     let u = |from, to| update(row(1, from), row(1, to));
-    // Changes in the window, the operation of `all`, that of `all with merge`, the value.
-    let table: Vec<(Vec<ChangeKind>, Option<(i64, i64, &str)>)> = vec![
+    let table: Vec<Case> = vec![
         (vec![i("a")], Some((2, 5, "a"))),
         (vec![i("a"), u("a", "b")], Some((2, 5, "b"))),
         (vec![i("a"), d("a"), i("c")], Some((2, 5, "c"))),

@@ -73,7 +73,9 @@ fn adventureworks() -> Option<PathBuf> {
 #[test]
 fn adventureworks_reads_to_the_last_cell() {
     let Some(directory) = adventureworks() else {
-        eprintln!("SKIPPED adventureworks_reads_to_the_last_cell: set DELSERT_ADVENTUREWORKS to the data's directory");
+        // Past the harness, which would hide what a passing test prints.
+        let skipped = "SKIPPED adventureworks_reads_to_the_last_cell: set DELSERT_ADVENTUREWORKS to its directory";
+        writeln!(std::io::stderr(), "{skipped}").unwrap();
         return;
     };
     let tables = load::tables(&directory).unwrap();

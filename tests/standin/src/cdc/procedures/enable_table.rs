@@ -52,10 +52,12 @@ pub fn run(call: &Call<'_>, args: &[Param]) -> Result<Outcome, SqlError> {
     call.shared.state.lock().require_enabled(&database)?;
     rights::require_owner(call.caller)?;
     let request = request(call, &args, &database)?;
+    refuse_clash(&call.shared.state.lock(), &request)?;
     if let Some(role) = &request.role {
         call.caller.create_role(role);
     }
     let mut state = call.shared.state.lock();
+    // Somebody may have been faster while the caller made the role.
     state.require_enabled(&database)?;
     refuse_clash(&state, &request)?;
     add(&mut state, request);

@@ -36,7 +36,8 @@ pub fn change_data_capture(call: &Call<'_>, args: &[Param]) -> Result<Outcome, S
         const { &[optional("@source_schema"), optional("@source_name")] },
         args,
     )?;
-    call.shared.state.lock().require_enabled(&call.caller.database())?;
+    let database = call.caller.database();
+    call.shared.state.lock().require_enabled(&database)?;
     let filled = |name| args.text(name).map(|text| text.filter(|text| !text.is_empty()));
     let table = match (filled("@source_schema")?, filled("@source_name")?) {
         (None, None) => None,
@@ -104,9 +105,10 @@ fn help_row(instance: &Instance) -> Vec<Value> {
 
 /// The rows of one instance that the caller may read, else 22981.
 fn of_instance<T>(call: &Call<'_>, name: &str, rows: impl Fn(&Instance) -> T) -> Result<T, SqlError> {
+    let database = call.caller.database();
     let (gate, rows) = {
         let state = call.shared.state.lock();
-        state.require_enabled(&call.caller.database())?;
+        state.require_enabled(&database)?;
         let instance = state.instances.iter().find(|instance| same_name(&instance.name, name)).ok_or_else(denied)?;
         (instance.gate(), rows(instance))
     };
