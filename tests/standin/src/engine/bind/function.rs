@@ -51,7 +51,14 @@ impl Binder<'_> {
         if names.len() > 1 {
             return self.qualified_function(&names, &list);
         }
-        self.plain_function(&upper, &list)
+        self.plain_function(&upper, &list).map_err(|error| {
+            let written = names.last().map_or("", String::as_str);
+            if error.number == 195 && error.message.contains(&format!("'{upper}'")) {
+                unknown_function(written)
+            } else {
+                error
+            }
+        })
     }
 
     /// `sys.fn_…`.

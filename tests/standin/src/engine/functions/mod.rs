@@ -1,5 +1,7 @@
 //! Built-in functions, by family.
 
+#![expect(clippy::unnecessary_wraps, reason = "operations have one shape, whether they can fail or not")]
+
 pub mod aggregate;
 pub mod date;
 pub mod math;
@@ -11,17 +13,22 @@ pub mod string;
 use super::bind::{Binder, Bound};
 use super::error::Result;
 
+/// Binds a call.
+pub type Bind = fn(&mut Binder<'_>, &str, Vec<Bound>) -> Result<Bound>;
+/// How many arguments a function takes, least and most; `None` if it is not one of the family.
+pub type Count = fn(&str) -> Option<(usize, usize)>;
+
 /// How a function is called: how many arguments, and how they are bound.
 pub struct Signature {
     /// Least and most arguments.
     pub count: (usize, usize),
     /// Binds a call.
-    pub bind: fn(&mut Binder<'_>, &str, Vec<Bound>) -> Result<Bound>,
+    pub bind: Bind,
 }
 
 /// The function of that name, in upper case.
 pub fn find(name: &str) -> Option<Signature> {
-    let families: [(fn(&str) -> Option<(usize, usize)>, fn(&mut Binder<'_>, &str, Vec<Bound>) -> Result<Bound>); 5] = [
+    let families: [(Count, Bind); 5] = [
         (string::count, string::bind),
         (math::count, math::bind),
         (date::count, date::bind),

@@ -211,7 +211,19 @@ impl SqlSession {
                 message.line = statement.line;
                 sink.message(&message);
             }
-            Kind::Throw(args) => return Err(self.thrown(args.as_ref())?),
+            Kind::Throw(args) => {
+                let mut error = self.thrown(args.as_ref())?;
+                error.line = statement.line;
+                if self.tries > 0 {
+                    return Err(error);
+                }
+                // Unlike RAISERROR, THROW ends the batch.
+                if self.settings.xact_abort {
+                    self.rollback_all(sink);
+                }
+                self.report(&error, sink);
+                return Ok(Step::End);
+            }
             Kind::RaisError(args) => self.raise_error(args, statement.line, sink)?,
             Kind::WaitFor(delay) => return self.wait(delay, sink),
             Kind::Use(name) => self.use_database(name, sink)?,

@@ -148,6 +148,7 @@ impl SqlSession {
         )?;
         let (params, needed) = (binder.params, binder.needed);
         let table = Arc::clone(&found.table);
+        self.check_snapshot()?;
         if !environment.may("DELETE", &table) {
             return Err(denied("DELETE", &table, &self.shared.database));
         }
@@ -188,6 +189,7 @@ impl SqlSession {
             update.top.as_ref(),
         )?;
         let table = Arc::clone(&found.table);
+        self.check_snapshot()?;
         if !environment.may("UPDATE", &table) {
             return Err(denied("UPDATE", &table, &self.shared.database));
         }

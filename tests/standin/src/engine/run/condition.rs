@@ -19,7 +19,7 @@ impl SqlSession {
         let mut binder = Binder::new(&environment, &self.operations, &self.variables);
         let sql = binder.predicate(condition)?;
         let (params, needed) = (binder.params, binder.needed);
-        let touches = sql.contains(" FROM ");
+        let touches = super::select::touches_data(&sql, &needed);
         self.open_read(touches)?;
         self.fill(&environment, &needed, &params)?;
         let found: Option<i64> = self.ask(&format!("SELECT {sql}"), &params)?;
@@ -77,7 +77,7 @@ impl SqlSession {
             None => bound,
         };
         let (params, needed) = (binder.params, binder.needed);
-        self.open_read(bound.sql.contains(" FROM "))?;
+        self.open_read(super::select::touches_data(&bound.sql, &needed))?;
         self.fill(&environment, &needed, &params)?;
         let stored: Stored = self.ask(&format!("SELECT {}", bound.sql), &params)?;
         Ok((bound.ty, storage::decode((&stored).into(), bound.ty)))

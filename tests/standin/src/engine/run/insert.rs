@@ -35,6 +35,9 @@ impl SqlSession {
                 None => invalid_object(&full),
             }
         })?;
+        if !table.is_temporary() {
+            self.check_snapshot()?;
+        }
         if environment.may(permission, &table) {
             Ok(table)
         } else {
@@ -112,7 +115,7 @@ impl SqlSession {
                             },
                         };
                         // Each row converts by itself, so values go in as variants of their own types.
-                        list.push(self_typed(&mut binder, bound, column.ty));
+                        list.push(self_typed(&mut binder, bound));
                     }
                     selects.push(format!("({})", list.join(", ")));
                 }
@@ -272,11 +275,11 @@ impl SqlSession {
 }
 
 /// A value with its type kept: rows of VALUES may differ in type from row to row.
-fn self_typed(binder: &mut Binder<'_>, bound: super::super::bind::Bound, column: SqlType) -> String {
+fn self_typed(binder: &mut Binder<'_>, bound: super::super::bind::Bound) -> String {
     if bound.null {
         return "NULL".to_owned();
     }
-    if bound.ty == SqlType::SqlVariant || column == SqlType::SqlVariant && bound.ty == SqlType::SqlVariant {
+    if bound.ty == SqlType::SqlVariant {
         return bound.sql;
     }
     binder.convert(bound, super::super::values::convert::Target::of(SqlType::SqlVariant), false).sql

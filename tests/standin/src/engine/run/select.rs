@@ -80,7 +80,7 @@ impl SqlSession {
             self.counted(count, sink);
             return Ok(());
         }
-        let touches = bound.sql.contains(" FROM ");
+        let touches = touches_data(&bound.sql, &needed);
         if touches {
             self.begin_implicit(sink);
         }
@@ -230,6 +230,12 @@ impl Pages {
 
 fn plain_keys(keys: &[String]) -> String {
     keys.iter().map(|key| key.split(" COLLATE ").next().unwrap_or(key)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether SQL reads tables of the user database, and not catalogue views or temporary tables alone.
+pub fn touches_data(sql: &str, needed: &[super::super::bind::Needed]) -> bool {
+    use super::super::bind::NeededSource;
+    sql.contains(" main.\"t") || needed.iter().any(|needed| !matches!(needed.source, NeededSource::View(..)))
 }
 
 /// The cells of a row.

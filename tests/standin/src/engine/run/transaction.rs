@@ -187,7 +187,7 @@ impl SqlSession {
 
     /// Before a statement reads: opens a snapshot where the isolation level keeps one over the transaction.
     pub fn open_read(&mut self, touches_data: bool) -> Result<()> {
-        if self.settings.isolation == 5 && touches_data {
+        if touches_data {
             self.check_snapshot()?;
         }
         if self.transaction.count > 0 && self.settings.isolation >= 3 && touches_data && !self.transaction.open {
@@ -197,7 +197,11 @@ impl SqlSession {
         Ok(())
     }
 
-    fn check_snapshot(&self) -> Result<()> {
+    /// 3952 for data under SNAPSHOT where the database does not allow it.
+    pub fn check_snapshot(&self) -> Result<()> {
+        if self.settings.isolation != 5 {
+            return Ok(());
+        }
         let catalog = self.shared.catalog(&self.connection)?;
         if catalog.state.snapshot || !super::super::catalog::same(&self.database, &self.shared.database) {
             return Ok(());
@@ -213,9 +217,6 @@ impl SqlSession {
 
     /// Before a statement writes inside a transaction: takes the write lock.
     fn open_write(&mut self) -> Result<()> {
-        if self.settings.isolation == 5 {
-            self.check_snapshot()?;
-        }
         if !self.transaction.open {
             store(self.connection.execute_batch("BEGIN IMMEDIATE"))?;
             self.transaction.open = true;
@@ -253,9 +254,6 @@ impl SqlSession {
     }
 
     fn write_alone<T>(&mut self, local: bool, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.settings.isolation == 5 && !local {
-            self.check_snapshot()?;
-        }
         store(self.connection.execute_batch(if local { "BEGIN" } else { "BEGIN IMMEDIATE" }))?;
         self.transaction = Transaction { open: true, statement: 1, ..Transaction::default() };
         let result = run(self).and_then(|value| self.commit_store().map(|()| value));
