@@ -1,6 +1,7 @@
 //! The command line.
 
 mod s3;
+mod sqlserver;
 
 use std::future::Future;
 use std::io::Write as _;
@@ -21,6 +22,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serves SQL Server: TDS and T-SQL, with change data capture.
+    #[command(name = "sqlserver")]
+    SqlServer(sqlserver::Arguments),
     /// Serves S3 from memory.
     S3(s3::Arguments),
 }
@@ -30,6 +34,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match arguments.command {
+            Command::SqlServer(arguments) => sqlserver::run(arguments).await,
             Command::S3(arguments) => s3::run(arguments).await,
         }
     });
