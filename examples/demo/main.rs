@@ -22,6 +22,8 @@ mod stage;
 #[allow(dead_code, reason = "the tests use more of it")]
 mod support;
 
+use std::process::ExitCode;
+
 use anyhow::ensure;
 
 use crate::comparator::compare::compare_tables;
@@ -41,7 +43,17 @@ const SHOWN: &[(&str, &str)] = &[
 ];
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("The demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
     let keep = std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty() && keep != "0");
     println!("delsert keeps a warehouse equal to the databases that feed it. Here: SQL Server -> S3 -> PostgreSQL.");
     let mut number = 0;
@@ -65,6 +77,7 @@ async fn tell(stage: &Stage, number: &mut u32) -> anyhow::Result<()> {
 
     show::step(number, "The three tasks run, each a process of its own: the first time they copy whole tables.");
     let target = stage.target.connect().await?;
+    target.batch_execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET bytea_output = 'hex'").await?;
     for task in ["check", "extract", "load"] {
         stage.run(task)?;
     }

@@ -372,7 +372,7 @@ pub fn is_reserved(word: &str) -> bool {
         exec execute exists exit external fetch file fillfactor for foreign freetext freetexttable from full function goto \
         grant group having holdlock identity identity_insert identitycol if in index inner insert intersect into is join key \
         kill left like lineno load merge national nocheck nonclustered not null nullif of off offsets on open opendatasource \
-        openquery openrowset openxml option or order outer over percent pivot plan precision primary print proc procedure \
+        openquery openrowset openxml option or order outer over percent pivot plan primary print proc procedure \
         public raiserror read readtext reconfigure references replication restore restrict return revert revoke right \
         rollback rowcount rowguidcol rule save schema securityaudit select session_user set setuser shutdown some statistics \
         system_user table tablesample textsize then to top tran transaction trigger truncate try_convert tsequal union unique \
