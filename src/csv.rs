@@ -306,7 +306,7 @@ fn write_time(out: &mut Vec<u8>, ticks: i64, digits: u8) -> u64 {
         out.push(b'.');
         write_digits(out, fraction / 10u32.pow(7 - u32::from(digits)), u32::from(digits));
     }
-    u64::from(fraction % 10 != 0)
+    u64::from(fraction % 10u32.pow(7 - u32::from(digits)) != 0)
 }
 
 fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -327,6 +327,7 @@ mod tests {
             source_type: "text".to_owned(),
             column_type: ColumnType::Text { max_chars: None, max_bytes: None },
             nullable: true,
+            collation: None,
         };
         Table {
             name: TableName::new("s", "t"),

@@ -148,6 +148,9 @@ pub struct Column {
     pub column_type: ColumnType,
     /// Whether NULL is allowed.
     pub nullable: bool,
+    /// How text compares at the source, by its own name for it; absent for what is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
 }
 
 /// A table as it flows: name, columns in the source's order, and the key that identifies a row.

@@ -22,44 +22,50 @@ pub fn winner(mine: Uuid, found: Uuid) -> Publication {
 /// A newer generation that is open is a resync under way: what is wrong with the watermark's own is then mended by its
 /// snapshot, and until that is there nothing is applied over the fault.
 ///
+/// A listing is no moment in time: before an error of this function is told, ledger and watermark are read once more.
+///
 /// # Errors
-/// [`Kind::LedgerLost`] if the ledger knows less than the watermark, [`Kind::TargetBehind`] if a batch above the
+/// [`Kind::LedgerLost`] if the ledger does not know the watermark's batch, [`Kind::TargetBehind`] if a batch above the
 /// watermark is marked applied, [`Kind::LedgerGap`] if the next batch is missing while later ones are there.
 pub fn next_batch(view: &View, watermark: Place) -> Result<Option<Place>> {
-    if watermark.0 > view.highest().unwrap_or(0) {
-        let known = view.highest().map_or("is empty".to_owned(), |highest| format!("ends at generation {highest}"));
-        let message = format!("the target stands at batch {}/{}, but the ledger {known}", watermark.0, watermark.1);
-        return Err(Error::new(Kind::LedgerLost, message).advice(
-            "Check bucket.name, bucket.prefix and sync.name: most likely one of them changed. If the ledger is truly lost, run 'delsert resync' for the table",
-        ));
-    }
-    let snapshots = view.generations.keys().rev().copied().filter(|number| view.has_manifest(*number, 1));
-    let newest_snapshot = snapshots.max().filter(|generation| *generation > watermark.0);
-    let next = newest_snapshot.map_or((watermark.0, watermark.1 + 1), |generation| (generation, 1));
+    let newer =
+        view.generations.keys().copied().filter(|number| *number > watermark.0 && view.has_manifest(*number, 1));
+    let next = newer.max().map_or((watermark.0, watermark.1 + 1), |generation| (generation, 1));
     match fault(view, watermark, next) {
         None => Ok(Some(next).filter(|next| view.has_manifest(next.0, next.1))),
-        Some(_) if view.newest_open().is_some_and(|newest| newest > next.0) => Ok(None),
+        Some(_) if view.newest_open().is_some_and(|newest| newest > next.0 && view.tail().is_none()) => Ok(None),
         Some(error) => Err(error),
     }
 }
 
-/// What forbids applying `next` and all after it in its generation.
+/// What forbids applying `next` and all after it.
 fn fault(view: &View, watermark: Place, next: Place) -> Option<Error> {
-    let generation = view.generations.get(&next.0)?;
-    if let Some(applied) = generation.newest_applied().filter(|applied| (next.0, *applied) > watermark) {
+    let resync = "Run 'delsert resync' for the table";
+    let stands = format!("the target stands at {}/{}", watermark.0, watermark.1);
+    let above = || view.batches().rev().filter(|(generation, sequence, _)| (*generation, *sequence) >= next);
+    if let Some((generation, sequence, _)) = above().find(|(_, _, batch)| batch.applied.is_some()) {
         let message = format!(
-            "batch {}/{applied} is marked applied, but the target stands at {}/{}: the target was restored or replaced",
-            next.0, watermark.0, watermark.1
+            "batch {generation}/{sequence} is marked applied, but {stands}: the target was restored or replaced"
         );
-        return Some(Error::new(Kind::TargetBehind, message).advice("Run 'delsert resync' for the table"));
+        return Some(Error::new(Kind::TargetBehind, message).advice(resync));
     }
-    let newest = generation.newest_manifest().filter(|newest| *newest > next.1)?;
+    let is_newer_snapshot = next.0 > watermark.0;
+    if watermark.0 > 0 && !is_newer_snapshot && !view.has_manifest(watermark.0, watermark.1) {
+        let known = view.tail().map_or("knows no batch".to_owned(), |tail| format!("ends at {}/{}", tail.0, tail.1));
+        let message = format!("{stands}, but the ledger does not have that batch and {known}");
+        return Some(Error::new(Kind::LedgerLost, message).advice(
+            "Check bucket.name, bucket.prefix and sync.name: most likely one of them changed. If the ledger is truly lost, run 'delsert resync' for the table",
+        ));
+    }
     if view.has_manifest(next.0, next.1) {
         return None;
     }
+    let (generation, sequence, _) = above().find(|(_, _, batch)| batch.manifest.is_some())?;
+    // Before the first batch, what is missing is the snapshot.
+    let missing = if watermark.0 == 0 { (generation, 1) } else { next };
     let message = format!(
-        "batch {}/{} is missing from the ledger: the target stands at {}/{}, the ledger at {}/{newest}",
-        next.0, next.1, watermark.0, watermark.1, next.0
+        "batch {}/{} is missing from the ledger: {stands}, the ledger at {generation}/{sequence}",
+        missing.0, missing.1
     );
     let advice = "Something else removed objects from the bucket. Restore them, or run 'delsert resync' for the table";
     Some(Error::new(Kind::LedgerGap, message).advice(advice))
@@ -143,7 +149,7 @@ mod tests {
             ("1", (0, 0), None),
             ("1 1/1", (0, 0), Some((1, 1))),
             ("1 1/1 1/2", (1, 1), Some((1, 2))),
-            ("1 1/1a 1/2", (1, 2), None),
+            ("1 1/1 1/1a 1/2", (1, 2), None),
             ("1 1/1 1/2 2 2/1", (1, 1), Some((2, 1))),
             ("1 1/1 2 2/1 3", (1, 1), Some((2, 1))),
             ("1 1/1 1/2 2", (1, 1), Some((1, 2))),
@@ -157,9 +163,14 @@ mod tests {
     fn r5_gaps_lost_ledgers_and_restored_targets_are_refused() {
         for (ledger, watermark, expected) in [
             ("1 1/1 1/3", (1, 1), Kind::LedgerGap),
-            ("1 1/2", (1, 0), Kind::LedgerGap),
+            ("1 1/2", (0, 0), Kind::LedgerGap),
             ("", (1, 4), Kind::LedgerLost),
             ("1 1/1", (2, 4), Kind::LedgerLost),
+            ("1 1/1 1/2 1/3", (1, 40), Kind::LedgerLost),
+            ("1", (1, 4), Kind::LedgerLost),
+            ("1 1/30", (0, 0), Kind::LedgerGap),
+            ("1 1/30 1/30a", (0, 0), Kind::TargetBehind),
+            ("2 2/30 2/30a", (1, 5), Kind::TargetBehind),
             ("1 1/1 1/1a 1/2 1/2a", (1, 1), Kind::TargetBehind),
             ("1 1/1 1/1a", (0, 0), Kind::TargetBehind),
             ("1 1/1 2 2/1 2/1a", (1, 1), Kind::TargetBehind),
@@ -177,6 +188,7 @@ mod tests {
             ("1 1/1 1/2 1/2a 2 2/1", (1, 1), Some((2, 1))),
             ("2 2/1", (1, 4), Some((2, 1))),
             ("2", (1, 4), None),
+            ("1 1/30 1/30a 2", (0, 0), None),
         ] {
             assert_eq!(next_batch(&view(ledger), watermark).unwrap(), expected, "{ledger} {watermark:?}");
         }
@@ -195,7 +207,7 @@ mod tests {
     fn tidying_keeps_what_is_not_applied_and_the_newest_manifests() {
         let mut words = "1 1/1 1/1a 1/1p 2".to_owned();
         for sequence in 1..=30 {
-            words += &format!(" 2/{sequence} 2/{sequence}p 2/{sequence}a");
+            words = format!("{words} 2/{sequence} 2/{sequence}p 2/{sequence}a");
         }
         let listed = view(&(words + " 2/31 2/31p 2/32p 3 3/1p"));
         let doomed = tidy(&listed, (2, 30));

@@ -211,6 +211,7 @@ mod tests {
             source_type: "int".to_owned(),
             column_type: ColumnType::Integer { bytes: 4 },
             nullable: false,
+            collation: None,
         };
         Table {
             name: TableName::new(schema, name),

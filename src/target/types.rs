@@ -88,6 +88,7 @@ mod tests {
             source_type: "nvarchar(10)".to_owned(),
             column_type: ColumnType::Text { max_chars: Some(10), max_bytes: None },
             nullable: true,
+            collation: None,
         };
         Table {
             name: TableName::new("Sales", "Orders"),

@@ -169,6 +169,7 @@ pub fn table(name: &str, key: usize, columns: &[(&str, ColumnType)]) -> Table {
         source_type: "any".to_owned(),
         column_type: *column_type,
         nullable: at >= key,
+        collation: None,
     };
     Table {
         name: TableName::new("Sales", name),

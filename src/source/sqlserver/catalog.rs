@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::Instance;
 use crate::position::Position;
 use crate::source::{Capture, SourceTable, is_included, same_name};
-use crate::table::{Table, TableName};
+use crate::table::{ColumnType, Table, TableName};
 
 /// Rows by the `object_id` in their first cell, in order.
 fn by_object(rows: Vec<Row>) -> HashMap<i64, Vec<Row>> {
@@ -137,6 +137,26 @@ fn block(table: &Table, is_excluded: &impl Fn(&str) -> bool) -> Option<Error> {
     if let Some(column) = table.key.iter().find(|key| is_excluded(key)) {
         let message = format!("column '{column}' is part of the key and in exclude_columns");
         return Some(Error::new(Kind::Config, message).advice("Take it out of exclude_columns").on(name));
+    }
+    let seventh = |column: &&crate::table::Column| {
+        table.key.contains(&column.name)
+            && matches!(
+                column.column_type,
+                ColumnType::Time { digits: 7 }
+                    | ColumnType::Timestamp { digits: 7 }
+                    | ColumnType::TimestampTz { digits: 7 }
+            )
+    };
+    if let Some(column) = table.columns.iter().find(seventh) {
+        let message = format!(
+            "key column '{}' is {}, and no target holds a seventh digit of a second: two rows could become one",
+            column.name, column.source_type
+        );
+        return Some(
+            Error::new(Kind::NoKey, message)
+                .advice("Make it six digits at the source, or leave the table out with exclude")
+                .on(name),
+        );
     }
     let missing = table.key.iter().find(|key| !table.columns.iter().any(|column| column.name == **key));
     missing.map(|column| {

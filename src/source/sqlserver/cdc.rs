@@ -16,7 +16,7 @@ use crate::position::Position;
 use crate::retry;
 use crate::row::{Operation, RowSink};
 use crate::source::{Bounds, Capture, Tracked};
-use crate::table::Table;
+use crate::table::{ColumnType, Table};
 
 /// Windows asked about in one statement.
 const WINDOWS_AT_ONCE: usize = 100;
@@ -133,12 +133,10 @@ pub async fn changes<S: RowSink>(
     let table = tracked.table;
     let key = table.key_indexes();
     let is_key: Vec<_> = (0..table.columns.len()).map(|at| key.contains(&at)).collect();
-    let loose = key.iter().any(|at| types::compares_loosely(&table.columns[*at]));
     let mut request = sql::Changes {
         instance: &tracked.capture.instance.name,
         columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect(),
         identity: key.iter().map(|at| identity(&table.columns[*at])).collect(),
-        before_images: loose,
         command_id: true,
     };
     loop {
@@ -167,13 +165,15 @@ pub async fn changes<S: RowSink>(
     }
 }
 
-/// What identifies a row exactly as its key is spelled: under a collation, `abc` and `ABC ` may be one.
+/// What identifies a row exactly as its key is spelled: under a collation, `abc` and `ABC ` may be one, and bytes are
+/// compared without regard to zeros at their end.
 fn identity(column: &crate::table::Column) -> String {
     let name = format!("t.{}", sql::name(&column.name));
-    if types::compares_loosely(column) || column.source_type == "hierarchyid" {
-        format!("CAST({name} AS varbinary(1800))")
-    } else {
-        name
+    match column.column_type {
+        ColumnType::Text { .. } | ColumnType::Binary { .. } => {
+            format!("CAST({name} AS varbinary(1800)), DATALENGTH({name})")
+        }
+        _ => name,
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Client {
 }
 
 /// A statement's parameter; SQL casts it to the type it stands for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Parameter {
     /// bigint.
     Integer(i64),

@@ -46,6 +46,7 @@ async fn ranges<S: RowSink>(client: &mut Client, tracked: Tracked<'_>, sink: &mu
     let key = table.key_indexes();
     let is_key: Vec<_> = (0..table.columns.len()).map(|at| key.contains(&at)).collect();
     let (mut after, mut parameters) = (Vec::new(), Vec::new());
+    let mut before = Vec::new();
     loop {
         let statement = sql::range(&name, &columns, &table.key, &after, RANGE);
         let mut rows = client.stream(&statement, parameters).await?;
@@ -60,6 +61,14 @@ async fn ranges<S: RowSink>(client: &mut Client, tracked: Tracked<'_>, sink: &mu
         }
         let Some(last) = last else { return Ok(()) };
         (after, parameters) = bound(&last, &key, &table.columns)?;
+        if parameters == before {
+            return Err(Error::new(
+                Kind::Value,
+                "the copy does not get past a key: the server does not find it again as it gave it",
+            )
+            .advice("Its code page may lack a character; change the key's collation, or leave the table out"));
+        }
+        before.clone_from(&parameters);
     }
 }
 

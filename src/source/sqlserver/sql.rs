@@ -39,7 +39,7 @@ pub const RETENTION: &str = "SELECT CAST(j.retention AS bigint) FROM msdb.dbo.cd
 
 pub const TABLES: &str = "SELECT t.object_id, CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name \
      FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id \
-     WHERE t.is_ms_shipped = 0 ORDER BY s.name, t.name";
+     WHERE t.is_ms_shipped = 0 AND s.name <> N'cdc' ORDER BY s.name, t.name";
 
 pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS column_name, \
      CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
@@ -117,21 +117,19 @@ pub struct Changes<'a> {
     pub columns: Vec<(String, String)>,
     /// Expressions that identify a row exactly as it is spelled.
     pub identity: Vec<String>,
-    /// Whether a before-image stands for a delete of its key: needed where a key can change in spelling alone.
-    pub before_images: bool,
     /// Whether the change table has `__$command_id`.
     pub command_id: bool,
 }
 
-/// The last change of each key in `(@P1, @P2]`: operation first, then the columns.
+/// The last change of each key in `(@P1, @P2]`: operation first, then the columns. A before-image (3) stands for a delete
+/// of its key: of an unchanged key the after-image (4) is the later, and a changed one may be logged as 3 and 4.
 pub fn changes(changes: &Changes<'_>) -> String {
     let list = |pick: fn(&(String, String)) -> String| changes.columns.iter().map(pick).collect::<Vec<_>>().join(", ");
     let command_id = if changes.command_id { "t.[__$command_id] DESC, " } else { "" };
-    let operations = if changes.before_images { "" } else { " AND t.[__$operation] <> 3" };
     format!(
         "SELECT c.[__$operation], {outer} FROM (SELECT t.[__$operation], {inner}, \
          ROW_NUMBER() OVER (PARTITION BY {identity} ORDER BY t.[__$start_lsn] DESC, {command_id}t.[__$seqval] DESC, t.[__$operation] DESC) AS [__$newest] \
-         FROM {table} AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10)){operations}) AS c \
+         FROM {table} AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10))) AS c \
          WHERE c.[__$newest] = 1",
         outer = list(|(column, expression)| expression.replace("{}", &format!("c.{}", name(column)))),
         inner = list(|(column, _)| format!("t.{}", name(column))),
@@ -153,7 +151,10 @@ pub fn range(table: &str, columns: &[(String, String)], key: &[String], after: &
             format!("({})", terms.join(" AND "))
         })
         .collect();
-    let filter = if beyond.is_empty() { String::new() } else { format!(" WHERE {}", beyond.join(" OR ")) };
+    // The first term alone lets an index seek to the place.
+    let filter = after
+        .first()
+        .map_or(String::new(), |first| format!(" WHERE {} >= {first} AND ({})", key[0], beyond.join(" OR ")));
     format!("SELECT TOP ({limit}) {} FROM {table} AS t{filter} ORDER BY {}", list.join(", "), key.join(", "))
 }
 
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(
             range("[s].[t]", &columns, &key, &["@P1".to_owned(), "@P2".to_owned()], 10),
             "SELECT TOP (10) t.[a], CAST(t.[b] AS int) FROM [s].[t] AS t \
-             WHERE (t.[a] > @P1) OR (t.[a] = @P1 AND t.[b] > @P2) ORDER BY t.[a], t.[b]"
+             WHERE t.[a] >= @P1 AND ((t.[a] > @P1) OR (t.[a] = @P1 AND t.[b] > @P2)) ORDER BY t.[a], t.[b]"
         );
         assert!(range("[s].[t]", &columns, &key, &[], 10).contains("AS t ORDER BY"));
     }
@@ -200,14 +201,13 @@ mod tests {
             instance: "i",
             columns: vec![("k".to_owned(), "{}".to_owned())],
             identity: vec!["t.[k]".to_owned()],
-            before_images: false,
             command_id: true,
         });
         assert_eq!(
             sql,
             "SELECT c.[__$operation], c.[k] FROM (SELECT t.[__$operation], t.[k], \
              ROW_NUMBER() OVER (PARTITION BY t.[k] ORDER BY t.[__$start_lsn] DESC, t.[__$command_id] DESC, t.[__$seqval] DESC, t.[__$operation] DESC) AS [__$newest] \
-             FROM [cdc].[i_CT] AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10)) AND t.[__$operation] <> 3) AS c \
+             FROM [cdc].[i_CT] AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10))) AS c \
              WHERE c.[__$newest] = 1"
         );
     }

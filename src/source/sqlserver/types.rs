@@ -27,7 +27,13 @@ impl Described {
     /// The column as it flows; `None` for a type that cannot.
     pub fn column(&self) -> Option<Column> {
         let column_type = self.column_type()?;
-        Some(Column { name: self.name.clone(), source_type: self.source_type(), column_type, nullable: self.nullable })
+        Some(Column {
+            name: self.name.clone(),
+            source_type: self.source_type(),
+            column_type,
+            nullable: self.nullable,
+            collation: Some(self.collation.clone()).filter(|collation| !collation.is_empty()),
+        })
     }
 
     fn column_type(&self) -> Option<ColumnType> {
@@ -110,17 +116,17 @@ pub fn reading(column: &Column) -> &'static str {
     }
 }
 
-/// Whether the server may hold two spellings of a key for one.
-pub fn compares_loosely(column: &Column) -> bool {
-    matches!(column.column_type, ColumnType::Text { .. })
-}
-
 /// The expression that gives a key value, passed as `@P<n>`, the type of its column. Of the column's own type, so that
 /// it compares as the column does: a varchar compared as nvarchar may sort otherwise.
 pub fn bound(column: &Column, number: usize) -> String {
     match base(&column.source_type) {
         "nchar" | "nvarchar" | "binary" | "varbinary" => format!("@P{number}"),
         "timestamp" => format!("CAST(@P{number} AS binary(8))"),
+        // The code page is that of the column's collation, not the database's.
+        "char" | "varchar" => match &column.collation {
+            Some(collation) => format!("CAST(@P{number} COLLATE {collation} AS {})", column.source_type),
+            None => format!("CAST(@P{number} AS {})", column.source_type),
+        },
         _ => format!("CAST(@P{number} AS {})", column.source_type),
     }
 }
