@@ -113,9 +113,11 @@ fn cell(kind: Kind, row: &Row, at: usize) -> anyhow::Result<Cell> {
         Kind::DateTime2 => row
             .try_get::<NaiveDateTime, _>(at)?
             .map(|value| seconds(&value.format("%Y-%m-%d %H:%M:%S").to_string(), value.nanosecond() / 1000)),
-        Kind::DateTimeOffset => row
-            .try_get::<DateTime<Utc>, _>(at)?
-            .map(|value| seconds(&value.format("%Y-%m-%d %H:%M:%S").to_string(), value.nanosecond() / 1000) + "+00"),
+        // The driver's own conversion to UTC subtracts the offset twice.
+        Kind::DateTimeOffset => row.try_get::<DateTime<FixedOffset>, _>(at)?.map(|value| {
+            let value = value.to_utc();
+            seconds(&value.format("%Y-%m-%d %H:%M:%S").to_string(), value.nanosecond() / 1000) + "+00"
+        }),
         Kind::UniqueIdentifier => row.try_get::<tiberius::Uuid, _>(at)?.map(|value| value.to_string()),
         kind if kind.is_bytes() => row.try_get::<&[u8], _>(at)?.map(|bytes| {
             let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
