@@ -30,6 +30,7 @@ pub fn table(name: &str) -> Table {
         source_type: source_type.to_owned(),
         column_type,
         nullable,
+        collation: None,
     };
     Table {
         name: TableName::new("dbo", name),
