@@ -70,11 +70,12 @@ fn decode_variant(bytes: &[u8]) -> Value {
     let eight = || body.try_into().unwrap_or([0; 8]);
     let stored = match ty {
         SqlType::Real | SqlType::Float => Stored::Real(f64::from_be_bytes(eight())),
-        _ if types::is_text(ty) || matches!(ty, SqlType::DateTimeOffset(_)) => {
+        _ if types::is_text(ty) || matches!(ty, SqlType::DateTimeOffset(_) | SqlType::Xml) => {
             Stored::Text(String::from_utf8_lossy(body).into_owned())
         }
         _ if types::is_binary(ty)
-            || matches!(ty, SqlType::Decimal { .. } | SqlType::Numeric { .. } | SqlType::UniqueIdentifier) =>
+            || matches!(ty, SqlType::Decimal { .. } | SqlType::Numeric { .. } | SqlType::UniqueIdentifier)
+            || matches!(ty, SqlType::HierarchyId | SqlType::Geometry | SqlType::Geography) =>
         {
             Stored::Blob(body.to_vec())
         }
