@@ -166,7 +166,8 @@ impl Bucket {
         Err(Error::new(
             Kind::BucketUnreachable,
             format!("bucket '{}' answers 409 to '{key}' again and again", self.name),
-        ))
+        )
+        .advice("Try again"))
     }
 
     /// Reads a whole, small object; `None` if it is absent.
@@ -406,8 +407,13 @@ where
                 .advice("Mend the AWS credentials (environment, profile or role) that this process finds first")
         }
         (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(
-            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on the bucket and prefix (check also s3:CreateBucket)",
+            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads on the bucket and prefix (check also s3:CreateBucket)",
         ),
+        (Some(501), _) => Error::new(Kind::BucketOverwrites, message)
+            .advice("The server lacks what a create-only write needs. Use Amazon S3, or a server that honours If-None-Match"),
+        (_, "NoSuchUpload" | "RequestTimeout" | "OperationAborted" | "SlowDown") => {
+            Error::new(Kind::BucketUnreachable, message).advice("Try again")
+        }
         (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed") => {
             Error::new(Kind::BucketRights, message).advice("Set bucket.region to the region that the bucket is in")
         }

@@ -120,7 +120,7 @@ pub async fn main() -> u8 {
         code = running => code,
         code = signals.received() => {
             tracing::warn!(code, "ended by a signal");
-            emit(&Summary::terminated(task, &sync, code), &cli)
+            emit(Summary::terminated(task, &sync, code), &cli)
         }
     }
 }
@@ -141,28 +141,22 @@ async fn execute(cli: &Cli, context: &Context) -> u8 {
             loop {
                 clock.tick().await;
                 let report = Box::pin(run::round(context)).await;
-                emit(&report.finish(), cli);
+                emit(report.finish(), cli);
             }
         }
     };
-    emit(&report.finish(), cli)
+    emit(report.finish(), cli)
 }
 
 fn failed(task: &'static str, sync: &str, error: Error, cli: &Cli) -> u8 {
     let mut report = Report::new(task, sync);
     report.failed(error);
-    emit(&report.finish(), cli)
+    emit(report.finish(), cli)
 }
 
 /// Prints the summary, and gives the exit code.
-fn emit(summary: &Summary, cli: &Cli) -> u8 {
-    match summary.emit(cli.summary_file.as_deref()) {
-        Err(error) if summary.exit_code == 0 => {
-            tracing::error!("{error}");
-            3
-        }
-        _ => summary.exit_code,
-    }
+fn emit(summary: Summary, cli: &Cli) -> u8 {
+    summary.emit(cli.summary_file.as_deref())
 }
 
 fn start_logs(format: LogFormat) {

@@ -170,8 +170,15 @@ impl Manifest {
         };
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| wrong("is not a manifest".to_owned()).because(error))?;
-        let fault = manifest.fault(generation, sequence);
+        let fault = manifest.fault(generation, sequence).or_else(|| manifest.foreign_part(key));
         fault.map_or(Ok(manifest), |fault| Err(wrong(fault)))
+    }
+
+    /// A part that does not stand beside the manifest, or is not its attempt's.
+    fn foreign_part(&self, key: &str) -> Option<String> {
+        let own = format!("{}{}-", key.trim_end_matches("manifest.json"), self.attempt);
+        let foreign = self.parts.iter().find(|part| !part.key.starts_with(&own))?;
+        Some(format!("names '{}', which is not a part of its attempt", foreign.key))
     }
 
     fn fault(&self, generation: u64, sequence: u64) -> Option<String> {

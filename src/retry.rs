@@ -38,8 +38,7 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::BucketUnreachable
         | Kind::LedgerUnreadable
         | Kind::TargetUnreachable
-        | Kind::TargetBusy
-        | Kind::Internal => Disposition::Retry,
+        | Kind::TargetBusy => Disposition::Retry,
         Kind::SourceLogin
         | Kind::SourceTls
         | Kind::SourceRights
@@ -66,7 +65,8 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::TargetShape
         | Kind::TargetRefused
         | Kind::NameClash
-        | Kind::Local => Disposition::Person,
+        | Kind::Local
+        | Kind::Internal => Disposition::Person,
     }
 }
 

@@ -100,9 +100,17 @@ pub struct Table {
 }
 
 /// A password as written, most often `${NAME}`: cannot print itself.
-#[derive(Deserialize)]
-#[serde(transparent)]
 pub struct Password(pub String);
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not the deserializer's own error: it would quote the value.
+        match toml::Value::deserialize(deserializer) {
+            Ok(toml::Value::String(text)) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("a password must be a text in quotes, such as \"${NAME}\"")),
+        }
+    }
+}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -268,7 +268,12 @@ fn table(raw: &raw::Table) -> Result<TableOptions> {
     Ok(TableOptions {
         name: required("table.name", raw.name.as_ref())?,
         exclude_columns: list("table.exclude_columns", raw.exclude_columns.as_ref())?,
-        columns: raw.columns.clone().unwrap_or_default(),
+        columns: raw
+            .columns
+            .iter()
+            .flatten()
+            .map(|(column, text)| Ok((column.clone(), expand("table.columns", text)?)))
+            .collect::<Result<_>>()?,
         extra: optional("table.extra", raw.extra.as_ref())?,
     })
 }

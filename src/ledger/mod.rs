@@ -9,12 +9,12 @@ pub mod view;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::bucket::{Bucket, Created};
+use crate::bucket::{Bucket, Created, Upload};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Opening};
 use crate::table::TableName;
@@ -154,7 +154,14 @@ impl Ledger {
     pub async fn manifest(&self, table: &TableName, generation: u64, sequence: u64) -> Result<Option<Manifest>> {
         let key = self.bucket.key(&layout::manifest_path(&self.path(table), generation, sequence));
         let Some(bytes) = self.bucket.get(&key).await? else { return Ok(None) };
-        Manifest::read(&bytes, &key, generation, sequence).map(Some)
+        let manifest = Manifest::read(&bytes, &key, generation, sequence)?;
+        if manifest.table.name != *table || manifest.sync != self.sync {
+            let message = format!("manifest '{key}' is of table {} in sync '{}'", manifest.table.name, manifest.sync);
+            return Err(
+                Error::new(Kind::LedgerUnreadable, message).advice("It was copied here by other hands: remove it")
+            );
+        }
+        Ok(Some(manifest))
     }
 
     /// The newest manifests of the newest open generations, read side by side. One that cannot be read is left out: it
@@ -169,18 +176,15 @@ impl Ledger {
         read.filter_map(std::future::ready).collect().await
     }
 
-    /// What opened the newest open generations, read side by side.
-    ///
-    /// # Errors
-    /// [`Kind::LedgerUnreadable`], or the bucket's.
-    pub async fn openings(&self, views: &BTreeMap<TableName, View>) -> Result<BTreeMap<TableName, Opening>> {
+    /// What opened the newest open generations, read side by side, each with its own error.
+    pub async fn openings(&self, views: &BTreeMap<TableName, View>) -> BTreeMap<TableName, Result<Opening>> {
         let wanted = views.iter().filter_map(|(table, view)| view.newest_open().map(|newest| (table.clone(), newest)));
         let read = |(table, generation): (TableName, u64)| async move {
-            let found = self.opening(&table, generation).await?;
-            Ok(found.map(|opening| (table, opening)))
+            let found = self.opening(&table, generation).await.transpose();
+            found.map(|opening| (table, opening))
         };
         let read = futures_util::stream::iter(wanted).map(read).buffer_unordered(READS_AT_ONCE);
-        read.try_filter_map(|found| std::future::ready(Ok(found))).try_collect().await
+        read.filter_map(std::future::ready).collect().await
     }
 
     /// Makes a batch exist, if no other has taken its place. Its parts must have been verified.
@@ -242,23 +246,20 @@ impl Ledger {
         self.bucket.remove(&keys).await
     }
 
-    /// Aborts unfinished uploads of a table whose place (generation, sequence, attempt) is `doomed`.
+    /// Unfinished uploads of a table, each with its place and attempt.
     ///
     /// # Errors
     /// The bucket's.
-    pub async fn abort_uploads(&self, table: &TableName, doomed: impl Fn(u64, u64, Uuid) -> bool) -> Result<usize> {
+    pub async fn uploads(&self, table: &TableName) -> Result<Vec<(decide::Place, Uuid, Upload)>> {
         let path = self.path(table);
         let prefix = self.bucket.key(&path);
-        let mut aborted = 0;
-        for upload in self.bucket.uploads(&path).await? {
-            let place = upload.key.strip_prefix(&prefix).and_then(layout::parse);
-            let Some(layout::Place::Batch(generation, sequence, _)) = place else { continue };
-            if layout::attempt_of(&upload.key).is_some_and(|attempt| doomed(generation, sequence, attempt)) {
-                self.bucket.abort_upload(&upload).await?;
-                aborted += 1;
+        let placed = |upload: Upload| match upload.key.strip_prefix(&prefix).and_then(layout::parse)? {
+            layout::Place::Batch(generation, sequence, layout::Object::Attempt(attempt)) => {
+                Some(((generation, sequence), attempt, upload))
             }
-        }
-        Ok(aborted)
+            _ => None,
+        };
+        Ok(self.bucket.uploads(&path).await?.into_iter().filter_map(placed).collect())
     }
 }
 

@@ -66,6 +66,12 @@ impl View {
         Some((newest, self.generations.get(&newest)?.newest_manifest()?))
     }
 
+    /// Whether the tail is not marked applied.
+    pub fn is_pending(&self) -> bool {
+        let tail = self.tail().and_then(|(generation, sequence)| self.batch(generation, sequence));
+        tail.is_some_and(|batch| batch.applied.is_none())
+    }
+
     /// The highest generation of which anything stands here.
     pub fn highest(&self) -> Option<u64> {
         self.generations.keys().next_back().copied()

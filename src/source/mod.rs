@@ -5,6 +5,7 @@
 
 pub mod sqlserver;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config;
@@ -90,6 +91,26 @@ pub struct Bounds {
     pub committed: Option<CommitTime>,
 }
 
+/// Who owns capture instances: a sync with its ledger, since two ledgers of one name must not purge each other's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The sync's name.
+    pub sync: String,
+    /// Bucket and prefix of its ledger.
+    pub ledger: String,
+}
+
+impl Owner {
+    /// The owner that the configuration makes.
+    ///
+    /// # Errors
+    /// The configuration's.
+    pub fn of(config: &config::Config) -> Result<Self> {
+        let bucket = config.bucket()?;
+        Ok(Self { sync: config.sync.name.clone(), ledger: format!("{}/{}", bucket.name, bucket.prefix) })
+    }
+}
+
 /// Which table, by which instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Tracked<'a> {
@@ -125,14 +146,14 @@ pub trait Source: Sized + Send + 'static {
     /// The connection failed, or the catalogue may not be read.
     fn tables(&mut self, config: &config::Config) -> impl Future<Output = Result<Vec<SourceTable>>> + Send;
 
-    /// Makes a capture instance that serves a table as it flows, named for the sync. One that is there already is no
+    /// Makes a capture instance that serves a table as it flows, named for its owner. One that is there already is no
     /// error.
     ///
     /// # Errors
     /// The login lacks the right, or the source refuses.
     fn enable_table(
         &mut self,
-        sync: &str,
+        owner: &Owner,
         found: &SourceTable,
         flow: &Table,
     ) -> impl Future<Output = Result<()>> + Send;
@@ -148,6 +169,22 @@ pub trait Source: Sized + Send + 'static {
     /// # Errors
     /// [`Kind::ZeroMinimum`](crate::error::Kind::ZeroMinimum) for an unknown instance or a missing right.
     fn bounds(&mut self, tracked: Tracked<'_>, at: &Position) -> impl Future<Output = Result<Bounds>> + Send;
+
+    /// Whether a text that a person gave is a position of this kind of source.
+    ///
+    /// # Errors
+    /// [`Kind::Config`](crate::error::Kind::Config), saying what one looks like.
+    fn check_position(position: &Position) -> Result<()>;
+
+    /// When the transactions at these positions committed, as the source writes it; absent where it knows none. Few
+    /// statements for many positions.
+    ///
+    /// # Errors
+    /// The connection failed, or the login may not read it.
+    fn commit_times(
+        &mut self,
+        positions: &[Position],
+    ) -> impl Future<Output = Result<BTreeMap<Position, String>>> + Send;
 
     /// For each window `(from, to]`, whether anything changed in it. Few statements for many windows.
     ///

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::load::table_to_tail;
+use super::load::{next, table_to_tail};
 use super::summary::{Report, TableStatus, TableSummary};
-use super::{AnySource, AnyTarget, Context, Pool, for_each_table};
-use crate::bucket::{Bucket, Created};
+use super::{AnySource, AnyTarget, Context, Pool, for_each_table, idle};
+use crate::bucket::{Bucket, Created, Upload};
 use crate::config::{Config, Target as TargetConfig};
 use crate::error::{Error, Kind, Result};
+use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
-use crate::source::{Capture, Source, SourceInfo, SourceTable};
+use crate::source::{Owner, Source, SourceInfo, SourceTable};
 use crate::table::{Table, TableName};
 use crate::target::{Target, TargetInfo};
 
@@ -41,6 +42,7 @@ struct Shared<T> {
 /// Runs the task.
 pub async fn check(context: &Context, options: Options) -> Report {
     let mut report = Report::new("check", &context.config.sync.name);
+    report.lenient();
     if options.strict {
         report.strict();
     }
@@ -65,9 +67,14 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         report.finding("source.include lets no table through: nothing will be synced".to_owned());
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
-    let flows = flows(&ledger, found, &names).await?;
-    let flows = enable_tables(&mut source, context, flows, report).await?;
-    let flows = place::<T>(context, flows);
+    let mut flows = flows(&ledger, found, &names).await?;
+    enable_tables(&mut source, context, &mut flows, report).await?;
+    place::<T>(context, &mut flows);
+    for flow in &flows {
+        if let Some(error) = &flow.blocked {
+            report.table_blocked(flow.name(), error.again());
+        }
+    }
     let shared = Arc::new(Shared::<T> {
         config: context.config.clone(),
         target: context.config.target()?,
@@ -84,20 +91,9 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         .collect();
     let work = |(shared, flow, now): (Arc<Shared<T>>, Table, Table)| async move { shared.table(&flow, &now).await };
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
-    if report.tables().is_empty() && !names.is_empty() {
-        return Err(Error::new(Kind::NoKey, "no table can be synced: each one's reason is in 'tables'"));
-    }
     let cut = source.maximum().await?;
     report.cut(cut.clone());
-    find_work(&mut source, &ledger, &flows, &names, &cut, report).await?;
-    for flow in &flows {
-        if let Some(error) = &flow.blocked {
-            report.table_blocked(flow.name(), error);
-        }
-    }
-    if flows.iter().all(|flow| flow.blocked.is_some()) && !flows.is_empty() {
-        return Err(Error::new(Kind::NoKey, "no table can be synced: each one's reason is in 'tables'"));
-    }
+    find_work(&mut source, &info, &ledger, &flows, &cut, report).await?;
     Ok(())
 }
 
@@ -174,11 +170,15 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 
 /// What each table carries: what its open generation does, so that a column added at the source does not stop it.
 async fn flows(ledger: &Ledger, found: Vec<SourceTable>, names: &[TableName]) -> Result<Vec<Flow>> {
-    let mut openings = ledger.openings(&ledger.views(names).await?).await?;
+    let mut openings = ledger.openings(&ledger.views(names).await?).await;
     let flow = |found: SourceTable| {
-        let opening = openings.remove(&found.table.name);
-        let table = opening.map_or_else(|| found.table.clone(), |opening| opening.table);
-        Flow { table, blocked: found.blocked.clone(), found }
+        let mut flow = Flow { table: found.table.clone(), blocked: found.blocked.clone(), found };
+        match openings.remove(flow.name()) {
+            Some(Ok(opening)) => flow.table = opening.table,
+            Some(Err(error)) => flow.block(error),
+            None => {}
+        }
+        flow
     };
     Ok(found.into_iter().map(flow).collect())
 }
@@ -187,51 +187,52 @@ async fn flows(ledger: &Ledger, found: Vec<SourceTable>, names: &[TableName]) ->
 async fn enable_tables<S: Source>(
     source: &mut S,
     context: &Context,
-    mut flows: Vec<Flow>,
+    flows: &mut [Flow],
     report: &mut Report,
-) -> Result<Vec<Flow>> {
+) -> Result<()> {
     let may_enable = context.config.source()?.enable_cdc;
-    let mut enabled = false;
-    for flow in &mut flows {
+    let owner = Owner::of(&context.config)?;
+    let mut refusals = BTreeMap::new();
+    for flow in flows.iter() {
         flow.found.findings.iter().for_each(|finding| report.finding(finding.clone()));
-        if flow.blocked.is_some() || flow.found.capture(&flow.table).is_some() {
+        if !may_enable || flow.blocked.is_some() || flow.found.capture(&flow.table).is_some() {
             continue;
         }
-        if !may_enable {
-            flow.block(
-                Error::new(
-                    Kind::NoInstance,
-                    "no capture instance has the table's columns and key, and source.enable_cdc is false",
-                )
-                .advice("Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it"),
-            );
-            continue;
-        }
-        match source.enable_table(&context.config.sync.name, &flow.found, &flow.table).await {
+        let refusal = match source.enable_table(&owner, &flow.found, &flow.table).await {
             Ok(()) => {
-                tracing::info!(table = %flow.found.table.name, "enabled change data capture");
-                enabled = true;
+                tracing::info!(table = %flow.name(), "enabled change data capture");
+                None
             }
             Err(error) if error.kind() == Kind::SourceUnreachable => return Err(error),
-            Err(error) => flow.block(error),
-        }
+            Err(error) => Some(error),
+        };
+        refusals.insert(flow.name().clone(), refusal);
     }
-    if enabled {
-        let mut now: BTreeMap<_, _> =
-            source.tables(&context.config).await?.into_iter().map(|found| (found.table.name.clone(), found)).collect();
-        for flow in &mut flows {
+    if !refusals.is_empty() {
+        // A rival may have enabled what was refused to us.
+        let found = source.tables(&context.config).await?;
+        let mut now: BTreeMap<_, _> = found.into_iter().map(|found| (found.table.name.clone(), found)).collect();
+        for flow in flows.iter_mut() {
             if let Some(found) = now.remove(flow.name()) {
                 flow.found = found;
             }
         }
     }
-    Ok(flows)
+    for flow in flows.iter_mut().filter(|flow| flow.found.capture(&flow.table).is_none()) {
+        let refusal = refusals.remove(flow.name()).flatten();
+        flow.block(refusal.unwrap_or_else(|| {
+            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
+                "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync'",
+            )
+        }));
+    }
+    Ok(())
 }
 
 /// Refuses tables that fall together in the target, or have no place there.
-fn place<T: Target>(context: &Context, mut flows: Vec<Flow>) -> Vec<Flow> {
+fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
-    for (at, flow) in flows.iter_mut().enumerate() {
+    for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
         match T::place(&context.config, &flow.table) {
             Ok(place) => taken.entry((place.schema, place.name)).or_default().push(at),
             Err(error) => flow.block(error),
@@ -249,41 +250,26 @@ fn place<T: Target>(context: &Context, mut flows: Vec<Flow>) -> Vec<Flow> {
             );
         }
     }
-    flows
 }
 
 /// Tells which tables have something to do, by the cut.
 async fn find_work<S: Source>(
     source: &mut S,
+    info: &SourceInfo,
     ledger: &Ledger,
     flows: &[Flow],
-    names: &[TableName],
     cut: &Position,
     report: &mut Report,
 ) -> Result<()> {
-    let views = ledger.views(names).await?;
-    let mut tails = ledger.tails(&views).await;
-    let mut windows: Vec<(&Capture, Position, Position)> = Vec::new();
-    let mut asked = Vec::new();
-    for flow in flows.iter().filter(|flow| flow.blocked.is_none()) {
-        let name = flow.name();
-        let view = views.get(name).cloned().unwrap_or_default();
-        let pending = view.tail().is_some_and(|(generation, sequence)| {
-            view.batch(generation, sequence).is_some_and(|batch| batch.applied.is_none())
-        });
-        let capture = flow.found.capture(&flow.table);
-        match (tails.remove(name), capture) {
-            (Some(tail), Some(capture)) if !pending && capture.start <= tail.window.to => {
-                if tail.window.to < *cut {
-                    windows.push((capture, tail.window.to, cut.clone()));
-                    asked.push(name);
-                }
-            }
-            _ => report.amend(name, |table| table.work = true),
-        }
-    }
-    for (name, changed) in asked.into_iter().zip(source.changed(&windows).await?) {
-        report.amend(name, |table| table.work = changed);
+    let flows: Vec<_> = flows.iter().filter(|flow| flow.blocked.is_none()).collect();
+    let names: Vec<_> = flows.iter().map(|flow| flow.name().clone()).collect();
+    let views = ledger.views(&names).await?;
+    let tails = ledger.tails(&views).await;
+    let places: Vec<_> = flows.iter().map(|flow| (tails.get(flow.name()), flow.found.capture(&flow.table))).collect();
+    let idle = idle::idle(source, info, cut, cut, &places).await?;
+    for (flow, idle) in flows.iter().zip(idle) {
+        let pending = views.get(flow.name()).is_some_and(View::is_pending);
+        report.amend(flow.name(), |table| table.work = pending || !idle);
     }
     Ok(())
 }
@@ -296,10 +282,8 @@ impl<T: Target> Shared<T> {
         for change in &prepared.changes {
             tracing::info!(table = %flow.name, "{change}");
         }
-        let watermark = target.watermark(&place).await?.unwrap_or_default();
+        let (mut view, watermark, _) = next(&self.ledger, &mut target, &flow.name, &place).await?;
         let at = (watermark.generation, watermark.sequence);
-        let mut view = self.ledger.view(&flow.name).await?;
-        decide::next_batch(&view, at)?;
         let mut opened = false;
         if view.newest_open().is_none() {
             opened = self.open(now, decide::next_generation(&view, at)).await?;
@@ -332,8 +316,25 @@ impl<T: Target> Shared<T> {
         Ok(created == Created::New)
     }
 
-    /// Removes parts and unfinished uploads that can no longer become a batch.
+    /// Removes parts and unfinished uploads that can no longer become a batch. A listing is no moment in time: only what
+    /// two of them doom goes.
     async fn remove_orphans(&self, table: &TableName, watermark: decide::Place) -> Result<()> {
+        let first = self.orphans(table, watermark).await?;
+        if first.files.is_empty() && first.uploads.is_empty() {
+            return Ok(());
+        }
+        let second = self.orphans(table, watermark).await?;
+        let files: Vec<_> = first.files.into_iter().filter(|file| second.files.contains(file)).collect();
+        tracing::info!(table = %table, files = files.len(), uploads = second.uploads.len(), "removing what can no longer become a batch");
+        self.ledger.remove(&files).await?;
+        for upload in first.uploads.iter().filter(|upload| second.uploads.contains(upload)) {
+            self.ledger.bucket().abort_upload(upload).await?;
+        }
+        Ok(())
+    }
+
+    async fn orphans(&self, table: &TableName, watermark: decide::Place) -> Result<Orphans> {
+        let uploads = self.ledger.uploads(table).await?;
         let view = self.ledger.view(table).await?;
         let mut winners = BTreeMap::new();
         for (generation, sequence, batch) in view.batches() {
@@ -342,21 +343,21 @@ impl<T: Target> Shared<T> {
                 winners.insert((generation, sequence), manifest.map(|manifest| manifest.attempt));
             }
         }
-        let is_orphan = |generation, sequence, attempt| {
-            let place = (generation, sequence);
+        let is_orphan = |place, attempt| {
             decide::is_orphan(&view, watermark, place, attempt, winners.get(&place).copied().flatten())
         };
         let files = view.batches().flat_map(|(generation, sequence, batch)| {
-            batch.files.iter().map(move |(attempt, key)| (generation, sequence, *attempt, key))
+            batch.files.iter().map(move |(attempt, key)| ((generation, sequence), *attempt, key))
         });
-        let doomed: Vec<_> = files
-            .filter(|(generation, sequence, attempt, _)| is_orphan(*generation, *sequence, *attempt))
-            .map(|(.., key)| key.clone())
-            .collect();
-        if !doomed.is_empty() {
-            tracing::info!(table = %table, count = doomed.len(), "removing parts that can no longer become a batch");
-            self.ledger.remove(&doomed).await?;
-        }
-        self.ledger.abort_uploads(table, is_orphan).await.map(drop)
+        let files =
+            files.filter(|(place, attempt, _)| is_orphan(*place, *attempt)).map(|(.., key)| key.clone()).collect();
+        let uploads = uploads.into_iter().filter(|(place, attempt, _)| is_orphan(*place, *attempt));
+        Ok(Orphans { files, uploads: uploads.map(|(.., upload)| upload).collect() })
     }
+}
+
+/// What can no longer become a batch.
+struct Orphans {
+    files: Vec<String>,
+    uploads: Vec<Upload>,
 }

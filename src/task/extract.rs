@@ -7,12 +7,11 @@ mod attempt;
 mod window;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
 
 use super::summary::{Report, TableStatus, TableSummary};
-use super::{AnySource, Context, Pool, for_each_table};
+use super::{AnySource, Context, Pool, for_each_table, idle};
 use crate::bucket::Created;
 use crate::config::{OnGap, Purge, Source as SourceConfig};
 use crate::error::{Error, Kind, Result};
@@ -21,12 +20,9 @@ use crate::ledger::view::View;
 use crate::manifest::{Manifest, Opening};
 use crate::position::Position;
 use crate::source::{Capture, Source, SourceInfo, SourceTable, Tracked};
-use crate::table::TableName;
+use crate::table::{Table, TableName};
 use attempt::Outcome;
 use window::Step;
-
-/// How long a source keeps history where nothing tells: the default of its cleanup job.
-const DEFAULT_RETENTION: Duration = Duration::from_hours(72);
 
 /// What the work on each table shares.
 struct Shared<S> {
@@ -59,6 +55,7 @@ pub async fn extract(context: &Context, until: Option<Position>) -> Report {
 async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut Report) -> Result<()> {
     let config = context.config.source()?;
     context.config.naming()?;
+    until.as_ref().map_or(Ok(()), S::check_position)?;
     let ledger = context.ledger().await?;
     let mut source = S::connect(&config).await?;
     let info = source.describe().await?;
@@ -74,7 +71,7 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     )?;
     let maximum = source.maximum().await?;
     let cut = match until {
-        None => maximum,
+        None => maximum.clone(),
         Some(until) if until <= maximum => until,
         Some(until) => {
             return Err(Error::new(
@@ -86,7 +83,9 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     };
     report.cut(cut.clone());
     let mut jobs = jobs(&ledger, tables).await?;
-    look_for_changes(&mut source, &info, &mut jobs, &cut).await?;
+    let places: Vec<_> = jobs.iter().map(Job::place).collect();
+    let idle = idle::idle(&mut source, &info, &maximum, &cut, &places).await?;
+    jobs.iter_mut().zip(idle).for_each(|(job, idle)| job.idle = idle);
     let shared =
         Arc::new(Shared { context: context.clone(), source: config, ledger, connections: Pool::default(), info, cut });
     shared.connections.give(source).await;
@@ -94,6 +93,14 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     let work = |(shared, job): (Arc<Shared<S>>, Job)| async move { shared.table(job).await };
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
     Ok(())
+}
+
+impl Job {
+    fn place(&self) -> idle::Place<'_> {
+        let tail = self.tail.as_ref();
+        // A table that no longer has all that its generation carries is not idle.
+        (tail, tail.and_then(|tail| carried(&self.table, &tail.table).ok()))
+    }
 }
 
 /// Reads the ledgers of all tables: one listing, and the tails.
@@ -109,108 +116,81 @@ async fn jobs(ledger: &Ledger, tables: Vec<SourceTable>) -> Result<Vec<Job>> {
     Ok(tables.into_iter().map(job).collect())
 }
 
-/// Asks in few statements which windows are empty, so that an idle table costs nothing more.
-async fn look_for_changes<S: Source>(
-    source: &mut S,
-    info: &SourceInfo,
-    jobs: &mut [Job],
-    cut: &Position,
-) -> Result<()> {
-    let mut asked = Vec::new();
-    let mut windows: Vec<(&Capture, Position, Position)> = Vec::new();
-    for (at, job) in jobs.iter().enumerate() {
-        let Some(tail) = &job.tail else { continue };
-        let Some(capture) = job.table.capture(&tail.table) else { continue };
-        let from = &tail.window.to;
-        let quiet =
-            capture.start <= *from && !is_stale(tail, info) && tail.source.difference(&info.fingerprint).is_none();
-        if quiet && from < cut {
-            windows.push((capture, from.clone(), cut.clone()));
-            asked.push(at);
-        }
-    }
-    let answers = source.changed(&windows).await?;
-    drop(windows);
-    for (at, changed) in asked.into_iter().zip(answers) {
-        jobs[at].idle = !changed;
-    }
-    Ok(())
-}
-
-/// Whether a table's place must be renewed by an empty batch, before cleanup passes it.
-fn is_stale(tail: &Manifest, info: &SourceInfo) -> bool {
-    let since = tail.committed.as_ref().map_or(tail.written_at, |committed| committed.utc);
-    let age = (Utc::now() - since).to_std().unwrap_or_default();
-    age > info.retention.unwrap_or(DEFAULT_RETENTION) / 4
-}
-
 impl<S: Source> Shared<S> {
     async fn table(&self, job: Job) -> Result<TableSummary> {
         let mut source = self.connections.take(S::connect(&self.source)).await?;
-        let summary = self.extract(&mut source, &job).await?;
-        self.connections.give(source).await;
+        let (summary, usable) = self.extract(&mut source, &job).await?;
+        if usable {
+            self.connections.give(source).await;
+        }
         Ok(summary)
     }
 
-    async fn extract(&self, source: &mut S, job: &Job) -> Result<TableSummary> {
+    /// Gives the summary, and whether the connection can be used again.
+    async fn extract(&self, source: &mut S, job: &Job) -> Result<(TableSummary, bool)> {
         let name = &job.table.table.name;
-        let mut view = job.view.clone();
-        if let (true, Some(tail)) = (job.idle, &job.tail) {
-            if let Some(capture) = job.table.capture(&tail.table) {
-                self.purge(source, &job.table, capture, &view).await;
-            }
-            return Ok(TableSummary {
+        if let (true, (Some(tail), Some(capture))) = (job.idle, job.place()) {
+            let usable = self.purge(source, &job.table, capture, &job.view, Some(tail)).await;
+            let summary = TableSummary {
                 to: Some(tail.window.to.clone()),
-                work: is_pending(&view),
+                work: job.view.is_pending(),
                 ..TableSummary::idle(name)
-            });
+            };
+            return Ok((summary, usable));
         }
+        // The first listing may be old by now.
+        let mut view = self.ledger.view(name).await?;
         let mut gap_mended = false;
         loop {
-            let opening = self.opening(&job.table, &view).await?;
-            let capture = Self::capture(&job.table, &opening)?;
-            let tracked = Tracked { table: &opening.table, capture };
-            match self.one(source, tracked, &opening, &view).await {
-                Ok(mut summary) => {
+            let error = match self.one(source, &job.table, &view).await {
+                Ok((mut summary, capture)) => {
                     view = self.ledger.view(name).await?;
-                    self.purge(source, &job.table, capture, &view).await;
-                    summary.work = is_pending(&view);
-                    return Ok(summary);
+                    let usable = self.purge(source, &job.table, capture, &view, None).await;
+                    summary.work = view.is_pending();
+                    return Ok((summary, usable));
                 }
-                Err(error) if matches!(error.kind(), Kind::Gap | Kind::NoInstance | Kind::Restored) => {
-                    // Another worker may have moved the ledger.
-                    let now = self.ledger.view(name).await?;
-                    if now.tail() != view.tail() || now.newest_open() != view.newest_open() {
-                        view = now;
-                        continue;
-                    }
-                    if error.kind() != Kind::Gap || gap_mended || !self.may_resync(&now) {
-                        return Err(error);
-                    }
-                    tracing::warn!(table = %name, %error, "opening a new generation");
-                    self.reopen(&job.table, &opening).await?;
-                    gap_mended = true;
-                    view = self.ledger.view(name).await?;
-                }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            let doubtful =
+                [Kind::Gap, Kind::NoInstance, Kind::ZeroMinimum, Kind::Restored, Kind::NotOpen, Kind::LedgerUnreadable];
+            if !doubtful.contains(&error.kind()) {
+                return Err(error);
             }
+            // Another worker may have moved the ledger.
+            let now = self.ledger.view(name).await?;
+            if now.tail() == view.tail() && now.newest_open() == view.newest_open() {
+                if error.kind() != Kind::Gap || gap_mended || !self.may_resync(&now) {
+                    return Err(error);
+                }
+                tracing::warn!(table = %name, %error, "opening a new generation");
+                self.reopen(&job.table, &now).await?;
+                gap_mended = true;
+            }
+            view = self.ledger.view(name).await?;
         }
     }
 
-    /// Makes the next batch, if there is one.
-    async fn one(&self, source: &mut S, tracked: Tracked<'_>, opening: &Opening, view: &View) -> Result<TableSummary> {
-        let name = &tracked.table.name;
-        let idle = TableSummary::idle(name);
-        let step = window::next(self, source, tracked, opening, view).await?;
+    /// Makes the next batch, if there is one. Gives the instance that it was, or would be, read from.
+    async fn one<'a>(
+        &self,
+        source: &mut S,
+        found: &'a SourceTable,
+        view: &View,
+    ) -> Result<(TableSummary, &'a Capture)> {
+        let opening = self.opening(found, view).await?;
+        let capture = carried(found, &opening.table)?;
+        let tracked = Tracked { table: &opening.table, capture };
+        let idle = TableSummary::idle(&found.table.name);
+        let step = window::next(self, source, tracked, &opening, view).await?;
         let sequence = match &step {
-            Step::Idle(at) => return Ok(TableSummary { to: at.clone(), ..idle }),
+            Step::Idle(at) => return Ok((TableSummary { to: at.clone(), ..idle }, capture)),
             Step::Snapshot => 1,
             Step::Window { sequence, .. } => *sequence,
         };
-        match attempt::make(self, source, tracked, opening, sequence, &step).await? {
-            Outcome::Empty(at) => Ok(TableSummary { to: Some(at), ..idle }),
-            Outcome::Lost => Ok(TableSummary { status: TableStatus::Lost, ..idle }),
-            Outcome::Won(manifest) => Ok(TableSummary {
+        let summary = match attempt::make(self, source, tracked, &opening, sequence, &step).await? {
+            Outcome::Empty(at) => TableSummary { to: Some(at), ..idle },
+            Outcome::Lost => TableSummary { status: TableStatus::Lost, ..idle },
+            Outcome::Won(manifest) => TableSummary {
                 status: TableStatus::Done,
                 batches: 1,
                 upserts: manifest.upserts,
@@ -219,8 +199,9 @@ impl<S: Source> Shared<S> {
                 from: manifest.window.from.clone(),
                 to: Some(manifest.window.to.clone()),
                 ..idle
-            }),
-        }
+            },
+        };
+        Ok((summary, capture))
     }
 
     async fn opening(&self, found: &SourceTable, view: &View) -> Result<Opening> {
@@ -235,59 +216,46 @@ impl<S: Source> Shared<S> {
         })
     }
 
-    /// The instance to read from, once the table still has all that its generation carries.
-    fn capture<'a>(found: &'a SourceTable, opening: &Opening) -> Result<&'a Capture> {
-        let advice = "Run 'delsert resync' for the table, which carries it as it is now";
-        for column in &opening.table.columns {
-            let now = found.table.columns.iter().find(|now| now.name == column.name);
-            let fault = match now {
-                None => format!("column '{}' is gone, or is excluded now", column.name),
-                Some(now) if now.source_type != column.source_type => {
-                    format!("column '{}' was {} and is {}", column.name, column.source_type, now.source_type)
-                }
-                Some(_) => continue,
-            };
-            return Err(Error::new(Kind::Drift, fault).advice(advice));
-        }
-        if let (Some(error), true) = (&found.blocked, found.table.key.is_empty()) {
-            return Err(Error::new(error.kind(), "has no key that identifies a row any more").advice(advice));
-        }
-        found.capture(&opening.table).ok_or_else(|| {
-            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
-                "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
-            )
-        })
-    }
-
     /// Whether a gap may be mended by a new generation: configured so, and not the second in a row.
     fn may_resync(&self, view: &View) -> bool {
         self.context.config.sync.on_gap == OnGap::Resync && view.tail().is_some_and(|(_, sequence)| sequence > 1)
     }
 
-    /// Opens the generation after that of `opening`, and no other.
-    async fn reopen(&self, found: &SourceTable, opening: &Opening) -> Result<()> {
+    /// Opens the generation after the newest open one, and no other.
+    async fn reopen(&self, found: &SourceTable, view: &View) -> Result<()> {
+        let opening = self.opening(found, view).await?;
+        // As the table is now, if it can be read so.
+        let now = found.capture(&found.table).map(|_| found.table.clone());
         let next = Opening {
             attempt: uuid::Uuid::new_v4(),
             generation: opening.generation + 1,
-            table: found.table.clone(),
+            table: now.unwrap_or(opening.table),
             source: self.info.fingerprint.clone(),
             opened_at: Utc::now(),
-            ..opening.clone()
+            format: opening.format,
         };
         let by_rival = self.ledger.open(&next).await? == Created::Exists;
         tracing::info!(table = %found.table.name, generation = next.generation, by_rival, "opened a generation");
         Ok(())
     }
 
-    /// Rule 6: purges history behind what is durable. A failure is told and left to the next run.
-    async fn purge(&self, source: &mut S, found: &SourceTable, capture: &Capture, view: &View) {
+    /// Rule 6: purges history behind what is durable. A failure is told and left to the next run; gives whether the
+    /// connection can still be used.
+    async fn purge(
+        &self,
+        source: &mut S,
+        found: &SourceTable,
+        capture: &Capture,
+        view: &View,
+        tail: Option<&Manifest>,
+    ) -> bool {
         let policy = &self.context.config.sync;
         if policy.purge == Purge::Never || !(capture.ours || policy.purge_shared) {
-            return;
+            return true;
         }
         let tracked = Tracked { table: &found.table, capture };
         let purged = async {
-            match self.durable(&found.table.name, view).await? {
+            match self.durable(&found.table.name, view, tail).await? {
                 Some(position) => source.purge(tracked, &position).await.map(|purged| purged.then_some(position)),
                 None => Ok(None),
             }
@@ -295,12 +263,17 @@ impl<S: Source> Shared<S> {
         match purged.await {
             Ok(Some(position)) => tracing::info!(table = %found.table.name, %position, "purged history at the source"),
             Ok(None) => {}
-            Err(error) => tracing::warn!(table = %found.table.name, %error, "could not purge history at the source"),
+            Err(error) => {
+                tracing::warn!(table = %found.table.name, %error, "could not purge history at the source");
+                return false;
+            }
         }
+        true
     }
 
-    /// The position behind which history may go: the end of the tail, or of the newest batch marked applied.
-    async fn durable(&self, name: &TableName, view: &View) -> Result<Option<Position>> {
+    /// The position behind which history may go: the end of the tail, or of the newest batch marked applied. `known` is
+    /// a manifest at hand.
+    async fn durable(&self, name: &TableName, view: &View, known: Option<&Manifest>) -> Result<Option<Position>> {
         let place = match self.context.config.sync.purge {
             Purge::Never => None,
             Purge::AfterExtract => view.tail(),
@@ -309,13 +282,33 @@ impl<S: Source> Shared<S> {
                 .and_then(|generation| Some((generation, view.generations.get(&generation)?.newest_applied()?))),
         };
         let Some((generation, sequence)) = place else { return Ok(None) };
+        if let Some(known) = known.filter(|known| (known.generation, known.sequence) == (generation, sequence)) {
+            return Ok(Some(known.window.to.clone()));
+        }
         Ok(self.ledger.manifest(name, generation, sequence).await?.map(|manifest| manifest.window.to))
     }
 }
 
-/// Whether the newest generation holds a batch that is not marked applied.
-fn is_pending(view: &View) -> bool {
-    view.tail().is_some_and(|(generation, sequence)| {
-        view.batch(generation, sequence).is_some_and(|batch| batch.applied.is_none())
+/// The instance to read from, once the table still has all that its generation carries.
+fn carried<'a>(found: &'a SourceTable, flow: &Table) -> Result<&'a Capture> {
+    let advice = "Run 'delsert resync' for the table, which carries it as it is now";
+    for column in &flow.columns {
+        let now = found.table.columns.iter().find(|now| now.name == column.name);
+        let fault = match now {
+            None => format!("column '{}' is gone, or is excluded now", column.name),
+            Some(now) if now.source_type != column.source_type => {
+                format!("column '{}' was {} and is {}", column.name, column.source_type, now.source_type)
+            }
+            Some(_) => continue,
+        };
+        return Err(Error::new(Kind::Drift, fault).advice(advice));
+    }
+    if let (Some(error), true) = (&found.blocked, found.table.key.is_empty()) {
+        return Err(Error::new(error.kind(), "has no key that identifies a row any more").advice(advice));
+    }
+    found.capture(flow).ok_or_else(|| {
+        Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
+            "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
+        )
     })
 }

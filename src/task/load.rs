@@ -73,14 +73,12 @@ pub async fn table_to_tail<T: Target>(
     let mut view = ledger.view(table).await?;
     let mut refusals = 0;
     while let Some(place) = place::<T>(config, ledger, table, &view).await? {
-        let watermark = target.watermark(&place).await?.ok_or_else(|| {
-            Error::new(Kind::TargetShape, "the target has no watermark for the table")
-                .advice("Run 'delsert check', which makes it")
-        })?;
+        let (listed, watermark, next) = next(ledger, target, table, &place).await?;
+        view = listed;
         let at = (watermark.generation, watermark.sequence);
-        summary.to = watermark.position.clone();
+        summary.to.clone_from(&watermark.position);
         finish_applied(ledger, table, &view, &watermark).await?;
-        let Some(next) = decide::next_batch(&view, at)? else { break };
+        let Some(next) = next else { break };
         match apply(config, ledger, target, table, at, next).await {
             Ok(Some((manifest, deleted))) => {
                 summary.status = TableStatus::Done;
@@ -107,6 +105,32 @@ pub async fn table_to_tail<T: Target>(
         view = ledger.view(table).await?;
     }
     Ok(summary)
+}
+
+/// The ledger, the watermark, and the batch that follows it. An error is told only after both were read once more: a
+/// load beside this one moves them.
+///
+/// # Errors
+/// What stops the table.
+pub async fn next<T: Target>(
+    ledger: &Ledger,
+    target: &mut T,
+    table: &TableName,
+    place: &TargetTable,
+) -> Result<(View, Watermark, Option<Place>)> {
+    let mut read_again = false;
+    loop {
+        let view = ledger.view(table).await?;
+        let watermark = target.watermark(place).await?.ok_or_else(|| {
+            Error::new(Kind::TargetShape, "the target has no watermark for the table")
+                .advice("Run 'delsert check', which makes it")
+        })?;
+        match decide::next_batch(&view, (watermark.generation, watermark.sequence)) {
+            Ok(next) => return Ok((view, watermark, next)),
+            Err(error) if read_again => return Err(error),
+            Err(_) => read_again = true,
+        }
+    }
 }
 
 /// Where the table goes, by the columns of its newest generation; `None` if none is open.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod extract;
+mod idle;
 pub mod load;
 pub mod resync;
 pub mod run;

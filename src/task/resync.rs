@@ -7,9 +7,10 @@ use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, AnyTarget, Context};
 use crate::bucket::Created;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::decide;
+use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Opening};
-use crate::source::Source;
+use crate::source::{Source, SourceInfo};
+use crate::table::Table;
 use crate::target::Target;
 
 /// Runs the command. Nothing is done without `yes`.
@@ -49,20 +50,33 @@ async fn run<S: Source, T: Target>(context: &Context, yes: bool, report: &mut Re
             report.table_failed(name, error.again());
             continue;
         }
-        let place = T::place(&context.config, &found.table)?;
-        let watermark = target.watermark(&place).await?.unwrap_or_default();
-        let view = ledger.view(name).await?;
-        let opening = Opening {
-            format: FORMAT,
-            attempt: Uuid::new_v4(),
-            generation: decide::next_generation(&view, (watermark.generation, watermark.sequence)),
-            table: found.table.clone(),
-            source: info.fingerprint.clone(),
-            opened_at: Utc::now(),
-        };
-        let created = ledger.open(&opening).await?;
-        tracing::info!(table = %name, generation = opening.generation, by_rival = created == Created::Exists, "opened a generation: the next extract copies the table");
-        report.table(TableSummary { status: TableStatus::Done, work: true, ..TableSummary::idle(name) });
+        match reopen(&ledger, &mut target, context, &info, &found.table).await {
+            Ok(summary) => report.table(summary),
+            Err(error) => report.table_failed(name, error),
+        }
     }
     Ok(())
+}
+
+async fn reopen<T: Target>(
+    ledger: &Ledger,
+    target: &mut T,
+    context: &Context,
+    info: &SourceInfo,
+    table: &Table,
+) -> Result<TableSummary> {
+    let place = T::place(&context.config, table)?;
+    let watermark = target.watermark(&place).await?.unwrap_or_default();
+    let view = ledger.view(&table.name).await?;
+    let opening = Opening {
+        format: FORMAT,
+        attempt: Uuid::new_v4(),
+        generation: decide::next_generation(&view, (watermark.generation, watermark.sequence)),
+        table: table.clone(),
+        source: info.fingerprint.clone(),
+        opened_at: Utc::now(),
+    };
+    let by_rival = ledger.open(&opening).await? == Created::Exists;
+    tracing::info!(table = %table.name, generation = opening.generation, by_rival, "opened a generation: the next extract copies the table");
+    Ok(TableSummary { status: TableStatus::Done, work: true, ..TableSummary::idle(&table.name) })
 }

@@ -108,6 +108,8 @@ pub struct Summary {
 pub struct Report {
     summary: Summary,
     codes: Vec<Error>,
+    blocked: Vec<Error>,
+    lenient: bool,
     strict: bool,
     started: Instant,
 }
@@ -131,12 +133,17 @@ impl Report {
             error: None,
             tables: Vec::new(),
         };
-        Self { summary, codes: Vec::new(), strict: false, started: Instant::now() }
+        Self { summary, codes: Vec::new(), blocked: Vec::new(), lenient: false, strict: false, started: Instant::now() }
     }
 
     /// Takes findings as failures.
     pub fn strict(&mut self) {
         self.strict = true;
+    }
+
+    /// Takes a table's failure for a finding, as long as some table can go on: it fails in its own task.
+    pub fn lenient(&mut self) {
+        self.lenient = true;
     }
 
     /// Sets the cut.
@@ -157,6 +164,9 @@ impl Report {
 
     /// Adds a table that failed.
     pub fn table_failed(&mut self, name: &TableName, error: Error) {
+        if self.lenient {
+            return self.table_blocked(name, error);
+        }
         let error = error.on(name);
         tracing::error!(table = %name, kind = ?error.kind(), "{error}");
         let status = match retry::table(error.kind()) {
@@ -167,11 +177,13 @@ impl Report {
         self.codes.push(error);
     }
 
-    /// Adds a table that cannot go on before a person acts, without failing the task: it fails in its own.
-    pub fn table_blocked(&mut self, name: &TableName, error: &Error) {
+    /// Adds a table that cannot go on, without failing the task unless none can.
+    pub fn table_blocked(&mut self, name: &TableName, error: Error) {
+        let error = error.on(name);
         tracing::warn!(table = %name, kind = ?error.kind(), "{error}");
-        let error = Some(error.to_string());
-        self.table(TableSummary { status: TableStatus::Blocked, error, ..TableSummary::idle(name) });
+        let text = Some(error.to_string());
+        self.table(TableSummary { status: TableStatus::Blocked, error: text, ..TableSummary::idle(name) });
+        self.blocked.push(error);
     }
 
     /// Notes what failed as a whole.
@@ -221,6 +233,7 @@ impl Report {
         self.summary.findings.extend(other.summary.findings);
         self.summary.error = self.summary.error.take().or(other.summary.error);
         self.codes.extend(other.codes);
+        self.blocked.extend(other.blocked);
     }
 
     /// Whether something failed besides single tables.
@@ -230,7 +243,9 @@ impl Report {
 
     /// The exit code as it stands.
     pub fn exit_code(&self) -> u8 {
-        match retry::exit_code(&self.codes) {
+        let none_can_go_on = self.summary.tables.iter().all(|table| table.status == TableStatus::Blocked);
+        let errors = self.codes.iter().chain(self.blocked.iter().filter(|_| none_can_go_on));
+        match retry::exit_code(errors) {
             0 if self.strict && (!self.summary.findings.is_empty() || self.any_blocked()) => 3,
             code => code,
         }
@@ -270,16 +285,23 @@ impl Summary {
         summary
     }
 
-    /// Prints the line, and writes it to a file if one is asked for.
-    ///
-    /// # Errors
-    /// [`Kind::Local`] if the file cannot be written. A closed stdout is no error.
-    pub fn emit(&self, file: Option<&Path>) -> Result<()> {
-        let line = serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        let written = file.map_or(Ok(()), |path| write_atomically(path, &line));
+    /// Writes the line to a file if one is asked for, then prints it: nothing may follow it. Gives the exit code.
+    /// A closed stdout is no error.
+    pub fn emit(mut self, file: Option<&Path>) -> u8 {
+        if let Some(Err(error)) = file.map(|path| write_atomically(path, &self.line())) {
+            tracing::error!("{error}");
+            if self.exit_code == 0 {
+                (self.exit_code, self.status) = (retry::table(error.kind()).exit_code(), "failed");
+            }
+            self.error.get_or_insert(error.to_string());
+        }
         let mut stdout = std::io::stdout().lock();
-        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-        written
+        let _ = writeln!(stdout, "{}", self.line()).and_then(|()| stdout.flush());
+        self.exit_code
+    }
+
+    fn line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Instance;
 use crate::position::Position;
-use crate::source::{Capture, SourceTable, is_included, same_name};
+use crate::source::{Capture, Owner, SourceTable, is_included, same_name};
 use crate::table::{ColumnType, Table, TableName};
 
 /// Rows by the `object_id` in their first cell, in order.
@@ -43,7 +43,7 @@ pub async fn tables(
         .collect();
     let mut columns = by_object(client.batch(sql::COLUMNS).await?);
     let keys = by_object(client.batch(sql::KEYS).await?);
-    let mut instances = if enabled { instances(client, &config.sync.name).await? } else { HashMap::new() };
+    let mut instances = if enabled { instances(client, &Owner::of(config)?).await? } else { HashMap::new() };
     let mut found = Vec::with_capacity(names.len());
     for (object_id, name) in names {
         let described: Vec<_> = columns.remove(&object_id).unwrap_or_default().iter().map(describe).collect();
@@ -70,7 +70,7 @@ fn describe(row: &Row) -> Described {
     }
 }
 
-async fn instances(client: &mut Client, sync: &str) -> Result<HashMap<i64, Vec<Capture>>> {
+async fn instances(client: &mut Client, owner: &Owner) -> Result<HashMap<i64, Vec<Capture>>> {
     let list = client.batch(sql::INSTANCES).await?;
     let names = |rows: Vec<Row>| -> HashMap<i64, Vec<String>> {
         by_object(rows).into_iter().map(|(id, rows)| (id, rows.iter().map(|row| text(row, 1)).collect())).collect()
@@ -83,7 +83,7 @@ async fn instances(client: &mut Client, sync: &str) -> Result<HashMap<i64, Vec<C
         let name = text(row, 2);
         let Some(start) = bytes(row, 3) else { continue };
         let capture = Capture {
-            ours: name.starts_with(&instance_prefix(sync)),
+            ours: name.starts_with(&instance_prefix(owner)),
             instance: Instance { name, created: datetime_text(row, 4).unwrap_or_default() },
             start: Position::new(start),
             columns: columns.remove(&id).unwrap_or_default(),
@@ -171,15 +171,15 @@ fn plain(name: &str, most: usize) -> String {
 }
 
 /// How the names of all instances begin that a sync makes.
-fn instance_prefix(sync: &str) -> String {
-    format!("delsert_{}_{}_", plain(sync, 20), digest::short(&[sync], 8))
+fn instance_prefix(owner: &Owner) -> String {
+    format!("delsert_{}_{}_", plain(&owner.sync, 20), digest::short(&[&owner.sync, &owner.ledger], 8))
 }
 
 /// The name of the instance that a sync makes for a table with these columns: at most 100 characters, and no other's.
-pub fn instance_name(sync: &str, table: &Table) -> String {
+pub fn instance_name(owner: &Owner, table: &Table) -> String {
     let mut parts = vec![table.name.schema.as_str(), table.name.name.as_str()];
     parts.extend(table.columns.iter().map(|column| column.name.as_str()));
-    format!("{}{}_{}", instance_prefix(sync), plain(&table.name.name, 30), digest::short(&parts, 12))
+    format!("{}{}_{}", instance_prefix(owner), plain(&table.name.name, 30), digest::short(&parts, 12))
 }
 
 #[cfg(test)]
@@ -190,11 +190,18 @@ mod tests {
         Table { name: TableName::new(schema, name), key: Vec::new(), columns: Vec::new() }
     }
 
+    fn owner(sync: &str, ledger: &str) -> Owner {
+        Owner { sync: sync.to_owned(), ledger: ledger.to_owned() }
+    }
+
     #[test]
     fn instance_names_fit_and_do_not_fall_together() {
         let long = "x".repeat(128);
-        assert!(instance_name(&long, &table(&long, &long)).len() <= 100);
-        assert_ne!(instance_name("s", &table("a", "b_c")), instance_name("s", &table("a_b", "c")));
-        assert!(!instance_name("shop_eu", &table("a", "b")).starts_with(&instance_prefix("shop")));
+        assert!(instance_name(&owner(&long, "b/p"), &table(&long, &long)).len() <= 100);
+        let shop = owner("shop", "b/p");
+        assert_ne!(instance_name(&shop, &table("a", "b_c")), instance_name(&shop, &table("a_b", "c")));
+        for other in [owner("shop_eu", "b/p"), owner("shop", "b/staging")] {
+            assert!(!instance_name(&other, &table("a", "b")).starts_with(&instance_prefix(&shop)));
+        }
     }
 }

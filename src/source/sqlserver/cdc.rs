@@ -3,8 +3,11 @@
 //! Changes are netted here and not by the generated net function, which stays silent about a row inserted and deleted
 //! inside the window: right only if the target equals the source just before it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use tiberius::ColumnData;
+use tokio::sync::Mutex;
 
 use super::catalog::instance_name;
 use super::client::{Client, Parameter, bytes, integer, number};
@@ -15,7 +18,7 @@ use crate::manifest::CommitTime;
 use crate::position::Position;
 use crate::retry;
 use crate::row::{Operation, RowSink};
-use crate::source::{Bounds, Capture, Tracked};
+use crate::source::{Bounds, Capture, Owner, Tracked};
 use crate::table::{ColumnType, Table};
 
 /// Windows asked about in one statement.
@@ -23,9 +26,11 @@ const WINDOWS_AT_ONCE: usize = 100;
 
 /// Enables the database. One that another has enabled meanwhile is no error.
 pub async fn enable_database(client: &mut Client) -> Result<()> {
-    match client.batch(sql::ENABLE_DATABASE).await {
+    let client = Mutex::new(client);
+    let enabling = || async { client.lock().await.batch(sql::ENABLE_DATABASE).await };
+    match retry::while_busy("enabling", enabling).await {
         Err(error) if number(&error) == Some(22905) => Ok(()),
-        Err(error) if number(&error).is_some() => Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
+        Err(error) if matches!(error.kind(), Kind::SourceRights | Kind::SourceRefused) => Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
             .because(error)
             .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there (on Amazon RDS: EXEC msdb.dbo.rds_cdc_enable_db 'database'), or give such a login in [source.admin]")),
         other => other.map(drop),
@@ -33,12 +38,14 @@ pub async fn enable_database(client: &mut Client) -> Result<()> {
 }
 
 /// Makes the sync's instance for a table. One of that name is ours, made by a rival.
-pub async fn enable_table(client: &mut Client, sync: &str, table: &Table, partial: bool) -> Result<()> {
+pub async fn enable_table(client: &mut Client, owner: &Owner, table: &Table, partial: bool) -> Result<()> {
     // Naming columns keeps those that do not flow out of the change table.
     let columns = partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
-    let instance = instance_name(sync, table);
+    let instance = instance_name(owner, table);
     let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
-    match client.batch(&statement).await {
+    let client = Mutex::new(client);
+    let enabling = || async { client.lock().await.batch(&statement).await };
+    match retry::while_busy("enabling", enabling).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {
             Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the table").because(error).advice(
@@ -107,6 +114,19 @@ fn commit_time(source: String, utc_offset: i64) -> Option<CommitTime> {
     let local = NaiveDateTime::parse_from_str(&source, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
     let utc: DateTime<Utc> = (local - chrono::TimeDelta::seconds(utc_offset)).and_utc();
     Some(CommitTime { source, utc })
+}
+
+/// When the transactions at these positions committed.
+pub async fn commit_times(client: &mut Client, positions: &[Position]) -> Result<BTreeMap<Position, String>> {
+    let mut times = BTreeMap::new();
+    for some in positions.chunks(WINDOWS_AT_ONCE) {
+        for row in client.batch(&sql::commit_times(some)).await? {
+            if let (Some(position), Some(time)) = (bytes(&row, 0), datetime_text(&row, 1)) {
+                times.insert(Position::new(position), time);
+            }
+        }
+    }
+    Ok(times)
 }
 
 /// Whether each window holds anything.
@@ -194,7 +214,7 @@ pub async fn low_water(client: &mut Client, up_to: &Position) -> Result<Option<P
 /// Purges an instance below a low-water mark. A mark that another has passed meanwhile is no error.
 pub async fn purge(client: &mut Client, tracked: Tracked<'_>, low_water: &Position) -> Result<()> {
     let instance = &tracked.capture.instance.name;
-    let client = tokio::sync::Mutex::new(client);
+    let client = Mutex::new(client);
     let run = |reports| {
         let (client, statement) = (&client, sql::purge(instance, low_water, reports));
         async move {

@@ -219,10 +219,28 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
     let number = token.code();
     let message = format!("SQL Server {place} says {number}: {}", token.message());
     match number {
-        1204 | 1205 | 1222 | 3958 | 3960 | 3961 | 3966 | 3967 | 615 | 3971 | 10928 | 10929 | 40501 | 49918..=49920 => {
-            Error::new(Kind::SourceBusy, message).advice("Try again")
-        }
-        926 | 4060 | 4221 | 40143 | 40197 | 40540 | 40613 | 42108 | 42109 | 64 | 233 | 10053 | 10054 | 10060 | 6005 => {
+        701
+        | 802
+        | 8628
+        | 8645
+        | 8651
+        | 10936
+        | 1204
+        | 1205
+        | 1222
+        | 3958
+        | 3960
+        | 3961
+        | 3966
+        | 3967
+        | 615
+        | 3971
+        | 10928
+        | 10929
+        | 40501
+        | 49918..=49920 => Error::new(Kind::SourceBusy, message).advice("Try again"),
+        596 | 921 | 922 | 927 | 952 | 976 | 978 | 983 | 17142 | 17187 | 18401 | 926 | 4060 | 4221 | 40143 | 40197
+        | 40540 | 40613 | 42108 | 42109 | 64 | 233 | 10053 | 10054 | 10060 | 6005 => {
             Error::new(Kind::SourceUnreachable, message).advice("Try again: the server is failing over or restarting")
         }
         229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22904 => Error::new(Kind::SourceRights, message)

@@ -21,11 +21,12 @@ mod snapshot;
 mod sql;
 mod types;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use client::Client;
 
-use super::{Bounds, Capture, Source, SourceInfo, SourceTable, Tracked};
+use super::{Bounds, Capture, Owner, Source, SourceInfo, SourceTable, Tracked};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
@@ -50,7 +51,8 @@ impl SqlServer {
         let Some(login) = &self.config.admin else { return Ok(&mut self.client) };
         let client = match self.admin.take() {
             Some(client) => client,
-            None => Client::connect(&self.config, login).await?,
+            // A readable secondary can neither enable nor purge.
+            None => Client::connect(&config::Source { read_only_replica: false, ..self.config.clone() }, login).await?,
         };
         Ok(self.admin.insert(client))
     }
@@ -91,8 +93,8 @@ impl Source for SqlServer {
         catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
     }
 
-    async fn enable_table(&mut self, sync: &str, found: &SourceTable, flow: &Table) -> Result<()> {
-        let enabled = cdc::enable_table(self.admin().await?, sync, flow, found.partial).await;
+    async fn enable_table(&mut self, owner: &Owner, found: &SourceTable, flow: &Table) -> Result<()> {
+        let enabled = cdc::enable_table(self.admin().await?, owner, flow, found.partial).await;
         enabled.map_err(|error| error.on(&flow.name))
     }
 
@@ -103,6 +105,14 @@ impl Source for SqlServer {
     async fn bounds(&mut self, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
         lsn(at)?;
         cdc::bounds(&mut self.client, tracked, at).await
+    }
+
+    fn check_position(position: &Position) -> Result<()> {
+        lsn(position).map(drop)
+    }
+
+    async fn commit_times(&mut self, positions: &[Position]) -> Result<BTreeMap<Position, String>> {
+        cdc::commit_times(&mut self.client, positions).await
     }
 
     async fn changed(&mut self, windows: &[(&Capture, Position, Position)]) -> Result<Vec<bool>> {

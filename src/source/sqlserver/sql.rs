@@ -95,6 +95,15 @@ pub fn enable_table(schema: &str, table: &str, instance: &str, columns: Option<&
     )
 }
 
+/// The commit times of positions, where the source knows them.
+pub fn commit_times(positions: &[Position]) -> String {
+    let list: Vec<_> = positions.iter().map(ToString::to_string).collect();
+    format!(
+        "SELECT m.start_lsn, m.tran_end_time FROM cdc.lsn_time_mapping AS m WHERE m.start_lsn IN ({})",
+        list.join(", ")
+    )
+}
+
 /// For each window, 1 if anything changed in it.
 pub fn changed<'a>(windows: impl IntoIterator<Item = (&'a str, &'a Position, &'a Position)>) -> String {
     let mut sql = String::from("SELECT ");

@@ -78,11 +78,12 @@ impl<S: Source> Attempt<'_, S> {
             }
             Err(error) => {
                 self.remove_own().await;
-                if error.kind() == Kind::BucketUnreachable && self.is_taken().await {
-                    // The winner removed our parts while we wrote them.
-                    return Ok(Outcome::Lost);
+                if error.kind() == Kind::Sentinel || !self.is_taken().await {
+                    return Err(error);
                 }
-                Err(error)
+                // The winner removed our parts while we wrote them. The source is in the middle of a result.
+                *source = S::connect(&self.shared.source).await?;
+                Ok(Outcome::Lost)
             }
         }
     }

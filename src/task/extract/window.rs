@@ -1,6 +1,7 @@
 //! Which batch is next: the snapshot, a window after the tail, or none. Nothing is clamped or guessed.
 
-use super::{Shared, is_stale};
+use super::super::idle::is_stale;
+use super::Shared;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::view::{Generation, View};
 use crate::manifest::{CommitTime, Manifest, Opening};
