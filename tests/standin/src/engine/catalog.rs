@@ -37,9 +37,9 @@ pub struct State {
     pub logins: Vec<Login>,
     /// Rights granted and denied.
     pub grants: Vec<Grant>,
-    /// ALLOW_SNAPSHOT_ISOLATION.
+    /// `ALLOW_SNAPSHOT_ISOLATION`.
     pub snapshot: bool,
-    /// READ_COMMITTED_SNAPSHOT.
+    /// `READ_COMMITTED_SNAPSHOT`.
     pub read_committed_snapshot: bool,
     /// RECOVERY.
     pub recovery: String,

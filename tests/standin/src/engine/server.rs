@@ -233,7 +233,7 @@ impl Engine {
             let id = catalog.state.schemas.iter().map(|(id, _)| *id).max().unwrap_or(4) + 1;
             catalog.state.schemas.push((id, spec.schema.clone()));
         }
-        let table = new_table(&mut catalog, &spec)?;
+        let table = new_table(&mut catalog, spec)?;
         super::run::store::create(&transaction, &table)?;
         catalog::save_table(&transaction, &table)?;
         catalog::save_state(&transaction, &catalog.state)?;
@@ -285,7 +285,7 @@ fn stored_cell(value: &Value, column: &Column) -> rusqlite::types::Value {
     }
 }
 
-fn new_table(catalog: &mut Catalog, spec: &TableSpec) -> anyhow::Result<Table> {
+fn new_table(catalog: &mut Catalog, spec: TableSpec) -> anyhow::Result<Table> {
     let now = super::values::datetime::now();
     let created = i64::from(now.day) * super::values::datetime::DAY + now.ticks;
     let id = catalog.new_id();
@@ -309,8 +309,8 @@ fn new_table(catalog: &mut Catalog, spec: &TableSpec) -> anyhow::Result<Table> {
     let last = columns.iter().map(|column| column.id).max().unwrap_or(0);
     let mut table = Table {
         id,
-        schema: spec.schema.clone(),
-        name: spec.name.clone(),
+        schema: spec.schema,
+        name: spec.name,
         columns,
         indexes: Vec::new(),
         checks: Vec::new(),
@@ -334,7 +334,7 @@ fn new_table(catalog: &mut Catalog, spec: &TableSpec) -> anyhow::Result<Table> {
         let constraint = catalog.new_id();
         table.indexes.push(Index {
             id: 1,
-            name: format!("PK_{}", spec.name),
+            name: format!("PK_{}", table.name),
             unique: true,
             primary: true,
             constraint: Some(constraint),

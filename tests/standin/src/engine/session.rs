@@ -18,19 +18,20 @@ use super::values::datetime;
 use crate::session::{Login, Param, Session, Sink, TransactionRequest};
 use crate::value::{Column, SqlError, Value};
 
-/// How long a statement waits for a lock when no LOCK_TIMEOUT is set: longer than any test should.
+/// How long a statement waits for a lock when no `LOCK_TIMEOUT` is set: longer than any test should.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Settings that SET changes and `sp_reset_connection` restores.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "SET has that many switches")]
 pub struct Settings {
     /// Isolation level, 1 to 5.
     pub isolation: u8,
     /// NOCOUNT.
     pub no_count: bool,
-    /// XACT_ABORT.
+    /// `XACT_ABORT`.
     pub xact_abort: bool,
-    /// IMPLICIT_TRANSACTIONS.
+    /// `IMPLICIT_TRANSACTIONS`.
     pub implicit: bool,
     /// FMTONLY.
     pub format_only: bool,
@@ -42,7 +43,7 @@ pub struct Settings {
     pub text_size: i64,
     /// Other options that are on.
     pub options: BTreeSet<String>,
-    /// The table under SET IDENTITY_INSERT.
+    /// The table under SET `IDENTITY_INSERT`.
     pub identity_insert: Option<i32>,
 }
 
@@ -104,7 +105,7 @@ pub struct SqlSession {
     pub depth: usize,
     /// Catalogue views filled at a version of the catalogue.
     pub filled: BTreeMap<String, i64>,
-    /// LOCK_TIMEOUT in milliseconds; -1 waits.
+    /// `LOCK_TIMEOUT` in milliseconds; -1 waits.
     pub lock_timeout: Arc<AtomicI64>,
     login: Login,
     user: String,

@@ -120,13 +120,6 @@ pub fn cell(session: &mut dyn Session, sql: &str) -> Value {
     answer.rows().first().unwrap_or_else(|| panic!("{sql}: no row"))[0].clone()
 }
 
-/// The rows of a batch in the order of their debug text, for unordered results.
-pub fn sorted(session: &mut dyn Session, sql: &str) -> Vec<Vec<Value>> {
-    let mut rows = ok(session, sql).rows().to_vec();
-    rows.sort_by_key(|row| format!("{row:?}"));
-    rows
-}
-
 /// A text value.
 pub fn text(text: &str) -> Value {
     Value::Text(text.to_owned())

@@ -2,3 +2,6 @@
 
 mod client;
 mod rows;
+mod strict;
+mod transactions;
+mod values;

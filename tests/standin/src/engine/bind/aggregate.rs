@@ -143,7 +143,7 @@ impl Binder<'_> {
                 if value.null || !types::is_number(value.ty) || value.ty == SqlType::Bit {
                     return Err(invalid(value.ty));
                 }
-                self.total(name, &value, word, over)
+                Ok(self.total(name, &value, word, over))
             }
             "CHECKSUM_AGG" => {
                 let value = self.coerce(value, SqlType::Int)?;
@@ -159,7 +159,7 @@ impl Binder<'_> {
         }
     }
 
-    fn total(&mut self, name: &str, value: &Bound, word: &str, over: &str) -> Result<Bound> {
+    fn total(&mut self, name: &str, value: &Bound, word: &str, over: &str) -> Bound {
         let (function, ty) = match value.ty {
             SqlType::BigInt => ("total_bigint", SqlType::BigInt),
             SqlType::Money | SqlType::SmallMoney => ("total_money", SqlType::Money),
@@ -170,7 +170,7 @@ impl Binder<'_> {
             _ => ("total_int", SqlType::Int),
         };
         if name == "SUM" {
-            return Ok(Bound::new(format!("{function}({word}{}){over}", value.sql), ty));
+            return Bound::new(format!("{function}({word}{}){over}", value.sql), ty);
         }
         // An average sums in a type that cannot overflow before the count divides it.
         let wide = if function == "total_int" { "total_bigint" } else { function };
@@ -183,7 +183,7 @@ impl Binder<'_> {
             SqlType::Decimal { scale, .. } => SqlType::Decimal { precision: 38, scale: scale.max(6) },
             other => other,
         };
-        Ok(self.call(average, &[sum, count], result, Note::None))
+        self.call(average, &[sum, count], result, Note::None)
     }
 
     fn string_agg(&mut self, function: &Function, bound: Vec<Bound>, over: &str) -> Result<Bound> {
@@ -207,7 +207,7 @@ impl Binder<'_> {
         Ok(Bound { collation: value.collation, ..Bound::new(sql, ty) })
     }
 
-    /// ROW_NUMBER and its kin.
+    /// `ROW_NUMBER` and its kin.
     pub fn ranking(&mut self, name: &str, function: &Function) -> Result<Bound> {
         let (args, _) = arguments(function)?;
         let Some(WindowType::WindowSpec(spec)) = &function.over else {

@@ -1,8 +1,6 @@
 //! Expressions that are values.
 
-use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, UnaryOperator, Value as Literal,
-};
+use sqlparser::ast::{BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, UnaryOperator};
 
 use super::super::error::{Result, syntax, undeclared};
 use super::super::operation::{Call, Note};
@@ -10,7 +8,8 @@ use super::super::script::cursor::Cursor;
 use super::super::script::lexer;
 use super::super::values::arithmetic::{self, Operator};
 use super::super::values::convert::Target;
-use super::super::values::{binary, collation, decimal, numeric, types};
+use super::super::values::{collation, types};
+use super::chain::{flatten, is_additive, operator_of};
 use super::{Binder, Bound, Strength, common_collation};
 use crate::value::{SqlError, SqlType, Value};
 
@@ -74,6 +73,7 @@ impl Binder<'_> {
                 special: true,
                 shorthand: false,
             } => self.function_of("SUBSTRING", &[expr, from, length]),
+            Expr::Substring { shorthand: true, .. } => Err(super::super::error::unknown_function("substr")),
             Expr::Trim { trim_where: None, trim_what: None, expr, trim_characters: None } => {
                 self.function_of("TRIM", &[expr])
             }
@@ -110,13 +110,6 @@ impl Binder<'_> {
         self.named_function(name, args)
     }
 
-    fn odbc_literal(&mut self, typed: &sqlparser::ast::TypedString) -> Result<Bound> {
-        let Literal::SingleQuotedString(text) = &typed.value.value else { return Err(syntax("{")) };
-        let text = text.clone();
-        let inner = self.constant(&Value::Text(text), SqlType::VarChar(Some(30)));
-        Ok(self.convert(inner, Target::of(SqlType::DateTime), false))
-    }
-
     fn identifier(&mut self, ident: &sqlparser::ast::Ident) -> Result<Bound> {
         if ident.quote_style.is_none() {
             if ident.value.starts_with("@@") {
@@ -134,61 +127,6 @@ impl Binder<'_> {
             }
         }
         self.column(std::slice::from_ref(&ident.value))
-    }
-
-    fn literal(&mut self, value: &Literal) -> Result<Bound> {
-        match value {
-            Literal::Null => {
-                let mut bound = Bound::new("NULL", SqlType::Int);
-                bound.null = true;
-                Ok(bound)
-            }
-            Literal::Number(text, false) => self.number(text),
-            Literal::SingleQuotedString(text) => {
-                let length = super::super::values::text::length(text, SqlType::VarChar(None), false);
-                let ty = SqlType::VarChar(u16::try_from(length.max(1)).ok().filter(|n| *n <= 8000));
-                let text = super::super::values::text::to_code_page(text);
-                Ok(self.constant(&Value::Text(text), ty))
-            }
-            Literal::NationalStringLiteral(text) => {
-                let length = text.encode_utf16().count().max(1);
-                let ty = SqlType::NVarChar(u16::try_from(length).ok().filter(|n| *n <= 4000));
-                Ok(self.constant(&Value::Text(text.clone()), ty))
-            }
-            Literal::HexStringLiteral(text) => {
-                let bytes = binary::unhex(text).ok_or_else(|| syntax(format!("0x{text}")))?;
-                let ty = SqlType::VarBinary(u16::try_from(bytes.len().max(1)).ok().filter(|n| *n <= 8000));
-                Ok(self.constant(&Value::Bytes(bytes), ty))
-            }
-            other => Err(syntax(other.to_string())),
-        }
-    }
-
-    fn number(&mut self, text: &str) -> Result<Bound> {
-        if let Some(money) = text.strip_prefix('$') {
-            let value = numeric::parse_money(money).ok_or_else(|| syntax(text))?;
-            return Ok(self.constant(&Value::Money(value), SqlType::Money));
-        }
-        if text.contains(['e', 'E']) {
-            let value: f64 = text.parse().map_err(|_| syntax(text))?;
-            return Ok(self.constant(&Value::Float(value), SqlType::Float));
-        }
-        if !text.contains('.')
-            && let Ok(int) = text.parse::<i32>()
-        {
-            let mut bound = self.constant(&Value::Int(i64::from(int)), SqlType::Int);
-            bound.literal = Some(i64::from(int));
-            return Ok(bound);
-        }
-        let (value, scale) = decimal::parse(text).ok_or_else(|| {
-            SqlError::new(
-                1007,
-                format!("The number '{text}' is out of the range for numeric representation (maximum precision 38)."),
-            )
-            .severity(15)
-        })?;
-        let (precision, _) = decimal::literal_facets(text);
-        Ok(self.constant(&Value::Decimal(value, scale), SqlType::Numeric { precision: precision.max(scale), scale }))
     }
 
     /// An integer that must be known now: a style, a length.
@@ -254,22 +192,24 @@ impl Binder<'_> {
     }
 
     fn binary(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Bound> {
-        let operator = match op {
-            BinaryOperator::Plus => Operator::Add,
-            BinaryOperator::Minus => Operator::Subtract,
-            BinaryOperator::Multiply => Operator::Multiply,
-            BinaryOperator::Divide => Operator::Divide,
-            BinaryOperator::Modulo => Operator::Modulo,
-            BinaryOperator::BitwiseAnd => Operator::And,
-            BinaryOperator::BitwiseOr => Operator::Or,
-            BinaryOperator::BitwiseXor => Operator::Xor,
-            BinaryOperator::And | BinaryOperator::Or => {
-                return Err(super::super::error::keyword(op.to_string()));
-            }
-            other => return Err(syntax(other.to_string())),
-        };
-        let (left, right) = (self.expression(left)?, self.expression(right)?);
-        self.arithmetic(operator, left, right)
+        let operator = operator_of(op)?;
+        if !is_additive(operator) {
+            let (left, right) = (self.expression(left)?, self.expression(right)?);
+            return self.arithmetic(operator, left, right);
+        }
+        // `+ - & ^ |` have one precedence in T-SQL and go from left to right; sqlparser gives each its own.
+        let (mut operands, mut operators) = (Vec::new(), Vec::new());
+        flatten(left, &mut operands, &mut operators);
+        operators.push(operator);
+        flatten(right, &mut operands, &mut operators);
+        let mut operands = operands.into_iter();
+        let Some(first) = operands.next() else { return Err(syntax(op.to_string())) };
+        let mut result = self.expression(first)?;
+        for (operator, operand) in operators.into_iter().zip(operands) {
+            let operand = self.expression(operand)?;
+            result = self.arithmetic(operator, result, operand)?;
+        }
+        Ok(result)
     }
 
     /// An operator between two values.
@@ -367,10 +307,10 @@ impl Binder<'_> {
         let last = if has_else { parts.pop() } else { None };
         let mut sql = "CASE".to_owned();
         for (test, part) in tests.iter().zip(&parts) {
-            sql.push_str(&format!(" WHEN {test} THEN {}", part.sql));
+            sql = format!("{sql} WHEN {test} THEN {}", part.sql);
         }
         if let Some(last) = last {
-            sql.push_str(&format!(" ELSE {}", last.sql));
+            sql = format!("{sql} ELSE {}", last.sql);
         }
         let mut bound = Bound::new(sql + " END", ty);
         (bound.collation, bound.nullable) = (collation, nullable);
@@ -387,7 +327,7 @@ pub fn common_of(bounds: &[Bound]) -> Result<(SqlType, (&'static str, Strength))
             Some(so_far) => {
                 let collation = common_collation(&so_far, bound)?;
                 let ty = types::common(so_far.ty, bound.ty);
-                Bound { collation, ty, ..so_far }
+                Bound { ty, collation, ..so_far }
             }
         });
     }
@@ -422,7 +362,7 @@ pub fn cast_type(data_type: &DataType) -> Result<SqlType> {
     let text = data_type.to_string();
     let tokens = lexer::tokens(&text, true)?;
     let mut cursor = Cursor::new(tokens);
-    let ty = cursor.sql_type().map_err(|error| if error.number == 243 { error } else { syntax(&text) })?;
+    let ty = cursor.sql_type().map_err(|error| if error.number == 102 { syntax(&text) } else { error })?;
     if !cursor.is_end() {
         return Err(cursor.error());
     }
@@ -472,6 +412,7 @@ fn negated(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     arithmetic::negate(&args[0], call.arg(0))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "operations have one shape")]
 fn complement(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     Ok(match &args[0] {
         Value::Bit(bit) => Value::Bit(!bit),
@@ -481,6 +422,7 @@ fn complement(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "operations have one shape")]
 fn join_bytes(_: &Call<'_>, args: &[Value]) -> Result<Value> {
     Ok(match (&args[0], &args[1]) {
         (Value::Bytes(a), Value::Bytes(b)) => Value::Bytes([a.as_slice(), b].concat()),

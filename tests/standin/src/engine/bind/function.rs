@@ -116,7 +116,7 @@ impl Binder<'_> {
                 let list =
                     bound.into_iter().map(|bound| Ok(self.coerce(bound, ty)?.sql)).collect::<Result<Vec<_>>>()?;
                 let sql = if list.len() == 1 { list[0].clone() } else { format!("coalesce({})", list.join(", ")) };
-                Ok(Bound { collation, nullable, ..Bound::new(sql, ty) })
+                Ok(Bound { nullable, collation, ..Bound::new(sql, ty) })
             }
             "ISNULL" => {
                 let [first, second] =
@@ -129,7 +129,7 @@ impl Binder<'_> {
                 } else {
                     self.coerce(second, ty)?
                 };
-                Ok(Bound { collation, nullable, ..Bound::new(format!("ifnull({}, {})", first.sql, second.sql), ty) })
+                Ok(Bound { nullable, collation, ..Bound::new(format!("ifnull({}, {})", first.sql, second.sql), ty) })
             }
             "NULLIF" => {
                 let [first, second] =
@@ -180,11 +180,11 @@ impl Binder<'_> {
         for (at, result) in results.into_iter().enumerate() {
             let result = self.coerce(result, ty)?.sql;
             match tests.get(at) {
-                Some(test) => sql.push_str(&format!(" WHEN {test} THEN {result}")),
-                None => sql.push_str(&format!(" ELSE {result}")),
+                Some(test) => sql = format!("{sql} WHEN {test} THEN {result}"),
+                None => sql = format!("{sql} ELSE {result}"),
             }
         }
-        Ok(Bound { collation, nullable, ..Bound::new(sql + " END", ty) })
+        Ok(Bound { nullable, collation, ..Bound::new(sql + " END", ty) })
     }
 
     fn date_function(&mut self, name: &str, args: &[&Expr]) -> Result<Bound> {

@@ -4,12 +4,17 @@
 
 pub mod aggregate;
 mod bounds;
+mod chain;
 pub mod expression;
+mod foreign;
 pub mod function;
+mod literal;
+mod order;
 pub mod predicate;
 pub mod query;
 pub mod relation;
 pub mod scope;
+mod sets;
 
 use std::collections::HashMap;
 use std::sync::Arc;

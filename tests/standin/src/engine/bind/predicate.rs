@@ -86,7 +86,7 @@ impl Binder<'_> {
     pub fn compare(&mut self, left: Bound, op: &str, right: Bound) -> Result<String> {
         let (a, b) = (left.ty, right.ty);
         let large = |ty: SqlType| matches!(ty, SqlType::Text | SqlType::NText | SqlType::Image);
-        if (large(a) && !left.null && !right.null) || (large(b) && !right.null && !left.null) {
+        if (large(a) || large(b)) && !left.null && !right.null {
             return Err(SqlError::new(
                 402,
                 format!(

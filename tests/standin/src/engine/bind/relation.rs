@@ -157,7 +157,7 @@ impl Binder<'_> {
                 let alias = alias_of(alias.as_ref())?;
                 match args {
                     Some(args) if !is_old_hint(args) => self.table_function(name, args, alias),
-                    _ => self.named_relation(&names(name)?, alias),
+                    _ => self.named_relation(&names(name)?, alias.as_ref()),
                 }
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
@@ -251,8 +251,8 @@ impl Binder<'_> {
     }
 
     /// A CTE, a table, a view or a change table, by name.
-    fn named_relation(&mut self, name: &[String], alias: Option<(String, Vec<String>)>) -> Result<String> {
-        let (known_as, _) = alias.clone().unwrap_or_else(|| (name.last().cloned().unwrap_or_default(), Vec::new()));
+    fn named_relation(&mut self, name: &[String], alias: Option<&(String, Vec<String>)>) -> Result<String> {
+        let (known_as, _) = alias.cloned().unwrap_or_else(|| (name.last().cloned().unwrap_or_default(), Vec::new()));
         if let [single] = name
             && let Some(cte) = self.ctes.iter().rev().find(|cte| same(&cte.name, single)).cloned()
         {

@@ -29,7 +29,7 @@ struct Sum {
 struct Total(Kind);
 
 impl Total {
-    fn add(&self, context: &Context<'_>, sum: &mut Sum, sign: i128) -> Result<()> {
+    fn add(context: &Context<'_>, sum: &mut Sum, sign: i128) -> Result<()> {
         match context.get_raw(0) {
             ValueRef::Null => return Ok(()),
             ValueRef::Integer(int) => sum.exact += sign * i128::from(int),
@@ -75,7 +75,7 @@ impl Aggregate<Sum, Stored> for Total {
     }
 
     fn step(&self, context: &mut Context<'_>, sum: &mut Sum) -> Result<()> {
-        self.add(context, sum, 1)
+        Self::add(context, sum, 1)
     }
 
     fn finalize(&self, _: &mut Context<'_>, sum: Option<Sum>) -> Result<Stored> {
@@ -89,7 +89,7 @@ impl WindowAggregate<Sum, Stored> for Total {
     }
 
     fn inverse(&self, context: &mut Context<'_>, sum: &mut Sum) -> Result<()> {
-        self.add(context, sum, -1)
+        Self::add(context, sum, -1)
     }
 }
 

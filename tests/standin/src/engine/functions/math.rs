@@ -17,8 +17,7 @@ pub fn count(name: &str) -> Option<(usize, usize)> {
         "LOG" => (1, 2),
         "POWER" | "ATN2" => (2, 2),
         "ROUND" => (2, 3),
-        "GREATEST" | "LEAST" => (1, 254),
-        "CHECKSUM" | "BINARY_CHECKSUM" => (1, 254),
+        "GREATEST" | "LEAST" | "CHECKSUM" | "BINARY_CHECKSUM" => (1, 254),
         _ => return None,
     })
 }

@@ -46,12 +46,10 @@ pub fn count(name: &str) -> Option<(usize, usize)> {
         | "SCHEMA_ID"
         | "SCHEMA_NAME"
         | "DATABASE_PRINCIPAL_ID" => (0, 1),
-        "ISNUMERIC" | "IS_MEMBER" | "HAS_DBACCESS" | "TYPE_ID" | "IDENT_CURRENT" | "IDENT_SEED" | "IDENT_INCR" => {
-            (1, 1)
-        }
+        "ISNUMERIC" | "IS_MEMBER" | "HAS_DBACCESS" | "TYPE_ID" | "IDENT_CURRENT" | "IDENT_SEED" | "IDENT_INCR"
+        | "TYPE_NAME" | "OBJECT_DEFINITION" => (1, 1),
         "OBJECT_ID" | "OBJECT_NAME" | "OBJECT_SCHEMA_NAME" | "IS_ROLEMEMBER" | "IS_SRVROLEMEMBER" => (1, 2),
         "COL_NAME" | "COL_LENGTH" => (2, 2),
-        "TYPE_NAME" | "OBJECT_DEFINITION" => (1, 1),
         "HAS_PERMS_BY_NAME" => (3, 5),
         _ => return None,
     })
@@ -74,7 +72,7 @@ pub fn bind(binder: &mut Binder<'_>, name: &str, args: Vec<Bound>) -> Result<Bou
             Some((Value::Int(database_id(environment, &environment.database).unwrap_or(5)), SqlType::SmallInt))
         }
         ("SCHEMA_NAME", 0) => Some((known("dbo"), NAME)),
-        ("SCHEMA_ID", 0) | ("USER_ID" | "DATABASE_PRINCIPAL_ID" | "SUSER_ID", 0) | ("GETANSINULL", _) => {
+        ("SCHEMA_ID" | "USER_ID" | "DATABASE_PRINCIPAL_ID" | "SUSER_ID", 0) | ("GETANSINULL", _) => {
             Some((Value::Int(1), SqlType::Int))
         }
         ("XACT_STATE", _) => Some((Value::Int(environment.xact_state), SqlType::SmallInt)),
@@ -93,11 +91,10 @@ pub fn bind(binder: &mut Binder<'_>, name: &str, args: Vec<Bound>) -> Result<Bou
         }
         "ISNUMERIC" => (is_numeric, SqlType::Int),
         "SUSER_SID" => (security_id, SqlType::VarBinary(Some(85))),
-        "DB_ID" => (number, SqlType::SmallInt),
+        "DB_ID" | "COL_LENGTH" => (number, SqlType::SmallInt),
         "DB_NAME" | "SUSER_SNAME" | "SUSER_NAME" | "USER_NAME" | "SCHEMA_NAME" | "OBJECT_NAME"
         | "OBJECT_SCHEMA_NAME" | "COL_NAME" | "TYPE_NAME" => (name_of, NAME),
         "OBJECT_DEFINITION" => (name_of, SqlType::NVarChar(None)),
-        "COL_LENGTH" => (number, SqlType::SmallInt),
         "IDENT_CURRENT" | "IDENT_SEED" | "IDENT_INCR" => (identity, SqlType::Numeric { precision: 38, scale: 0 }),
         "HAS_PERMS_BY_NAME" => (permission, SqlType::Int),
         _ => (number, SqlType::Int),

@@ -4,6 +4,7 @@
 
 pub mod aggregate;
 pub mod date;
+mod hash;
 pub mod math;
 pub mod meta;
 pub mod pattern;

@@ -18,8 +18,7 @@ pub const VERSION: &str = "16.0.4135.4";
 /// How many arguments a property function takes.
 pub fn count(name: &str) -> Option<(usize, usize)> {
     Some(match name {
-        "SERVERPROPERTY" | "CONNECTIONPROPERTY" | "SESSIONPROPERTY" => (1, 1),
-        "SESSION_CONTEXT" => (1, 1),
+        "SERVERPROPERTY" | "CONNECTIONPROPERTY" | "SESSIONPROPERTY" | "SESSION_CONTEXT" => (1, 1),
         "DATABASEPROPERTYEX"
         | "OBJECTPROPERTY"
         | "OBJECTPROPERTYEX"

@@ -1,13 +1,11 @@
 //! Batches: one statement after the other, control flow, and what an error ends.
 
-use std::sync::atomic::Ordering;
-
 use sqlparser::ast::Expr;
 
 use super::super::bind::Variable;
 use super::super::catalog::same;
 use super::super::error::{Result, ends_batch, ends_transaction};
-use super::super::script::{self, Declaration, DeclaredKind, Kind, OptionValue, Statement};
+use super::super::script::{self, Declaration, DeclaredKind, Kind, Statement};
 use super::super::session::SqlSession;
 use super::super::values::convert::Target;
 use super::super::values::types;
@@ -212,7 +210,7 @@ impl SqlSession {
                 sink.message(&message);
             }
             Kind::Throw(args) => {
-                let mut error = self.thrown(args.as_ref())?;
+                let mut error = self.thrown(args.as_deref())?;
                 error.line = statement.line;
                 if self.tries > 0 {
                     return Err(error);
@@ -298,60 +296,6 @@ impl SqlSession {
         step
     }
 
-    fn thrown(&mut self, args: Option<&(Expr, Expr, Expr)>) -> Result<SqlError> {
-        let Some((number, message, state)) = args else {
-            return Ok(self.caught.last().cloned().unwrap_or_else(|| {
-                SqlError::new(10704, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
-                    .severity(15)
-            }));
-        };
-        let int = |value: Value| if let Value::Int(int) = value { i32::try_from(int).unwrap_or_default() } else { 0 };
-        let number = int(self.evaluate(number, SqlType::Int)?);
-        let state = int(self.evaluate(state, SqlType::Int)?);
-        let message = match self.evaluate(message, SqlType::NVarChar(Some(2048)))? {
-            Value::Text(text) => text,
-            _ => String::new(),
-        };
-        if number < 50_000 {
-            return Ok(SqlError::new(
-                35100,
-                format!(
-                    "Error number {number} in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647."
-                ),
-            ));
-        }
-        Ok(SqlError::new(number, message).state(u8::try_from(state).unwrap_or(1)))
-    }
-
-    fn raise_error(&mut self, args: &[Expr], line: u32, sink: &mut dyn Sink) -> Result<()> {
-        let mut values = Vec::new();
-        for arg in args {
-            values.push(self.evaluate_any(arg)?.1);
-        }
-        let int = |at: usize| if let Some(Value::Int(int)) = values.get(at) { *int } else { 0 };
-        let (number, text) = match &values[0] {
-            Value::Text(text) => (50_000, text.clone()),
-            Value::Int(number) => (
-                i32::try_from(*number).unwrap_or(50_000),
-                format!(
-                    "Error {number}, severity {}, state {} was raised, but no message with that error number was found in sys.messages.",
-                    int(1),
-                    int(2)
-                ),
-            ),
-            _ => (50_000, String::new()),
-        };
-        let mut error = SqlError::new(number, formatted(&text, &values[3..]))
-            .severity(u8::try_from(int(1).clamp(0, 25)).unwrap_or(16))
-            .state(u8::try_from(int(2).clamp(0, 255)).unwrap_or(1));
-        error.line = line;
-        if error.severity > 10 {
-            return Err(error);
-        }
-        sink.message(&error);
-        Ok(())
-    }
-
     fn wait(&mut self, delay: &Expr, sink: &mut dyn Sink) -> Result<Step> {
         let Value::Time(ticks) = self.evaluate(delay, SqlType::Time(7))? else { return Ok(Step::Next) };
         let end = std::time::Instant::now() + std::time::Duration::from_nanos(u64::try_from(ticks * 100).unwrap_or(0));
@@ -378,106 +322,6 @@ impl SqlSession {
                     self.variables.insert(name.to_lowercase(), Variable { ty: *ty, value });
                 }
             }
-        }
-        Ok(())
-    }
-
-    fn set_option(&mut self, name: &str, value: &OptionValue) -> Result<()> {
-        const SWITCHES: &[&str] = &[
-            "ANSI_NULLS",
-            "ANSI_PADDING",
-            "ANSI_WARNINGS",
-            "ANSI_DEFAULTS",
-            "ANSI_NULL_DFLT_ON",
-            "ANSI_NULL_DFLT_OFF",
-            "ARITHABORT",
-            "ARITHIGNORE",
-            "CONCAT_NULL_YIELDS_NULL",
-            "CURSOR_CLOSE_ON_COMMIT",
-            "NUMERIC_ROUNDABORT",
-            "QUOTED_IDENTIFIER",
-            "FORCEPLAN",
-            "SHOWPLAN_ALL",
-            "SHOWPLAN_TEXT",
-            "SHOWPLAN_XML",
-            "REMOTE_PROC_TRANSACTIONS",
-            "STATISTICS IO",
-            "STATISTICS TIME",
-            "STATISTICS XML",
-            "STATISTICS PROFILE",
-            "NO_BROWSETABLE",
-        ];
-        match (name, value) {
-            ("NOCOUNT", OptionValue::Switch(on)) => self.settings.no_count = *on,
-            ("XACT_ABORT", OptionValue::Switch(on)) => self.settings.xact_abort = *on,
-            ("IMPLICIT_TRANSACTIONS", OptionValue::Switch(on)) => self.settings.implicit = *on,
-            ("FMTONLY", OptionValue::Switch(on)) => self.settings.format_only = *on,
-            ("NOEXEC" | "PARSEONLY", OptionValue::Switch(on)) => self.settings.no_exec = *on,
-            ("TEXTSIZE", OptionValue::Number(size)) => {
-                self.settings.text_size = if *size <= 0 { 2_147_483_647 } else { *size }
-            }
-            ("ROWCOUNT", OptionValue::Number(limit)) => self.settings.row_limit = u64::try_from(*limit).unwrap_or(0),
-            ("ROWCOUNT", OptionValue::Variable(name)) => {
-                if let Some(Variable { value: Value::Int(limit), .. }) = self.variables.get(&name.to_lowercase()) {
-                    self.settings.row_limit = u64::try_from(*limit).unwrap_or(0);
-                }
-            }
-            ("LOCK_TIMEOUT", OptionValue::Number(limit)) => self.lock_timeout.store(*limit, Ordering::Relaxed),
-            ("DATEFIRST" | "QUERY_GOVERNOR_COST_LIMIT", OptionValue::Number(_))
-            | ("CONTEXT_INFO" | "DEADLOCK_PRIORITY", _) => {}
-            ("DATEFORMAT" | "LANGUAGE", OptionValue::Word | OptionValue::Variable(_)) => {}
-            (_, OptionValue::Switch(on)) if SWITCHES.contains(&name) => {
-                let names: &[&str] = if name == "ANSI_DEFAULTS" {
-                    &["ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS", "QUOTED_IDENTIFIER"]
-                } else {
-                    &[name]
-                };
-                for name in names {
-                    if *on {
-                        self.settings.options.insert((*name).to_owned());
-                    } else {
-                        self.settings.options.remove(*name);
-                    }
-                }
-            }
-            _ => return Err(SqlError::new(195, format!("'{name}' is not a recognized SET option.")).severity(15)),
-        }
-        Ok(())
-    }
-
-    fn set_identity_insert(&mut self, table: &[String], on: bool) -> Result<()> {
-        let environment = self.enter()?;
-        let found = environment.find_table(table).ok_or_else(|| {
-            SqlError::new(
-                1088,
-                format!(
-                    "Cannot find the object \"{}\" because it does not exist or you do not have permissions.",
-                    table.join(".")
-                ),
-            )
-        })?;
-        if !found.columns.iter().any(|column| column.identity.is_some()) {
-            return Err(SqlError::new(
-                8106,
-                format!(
-                    "Table '{}' does not have the identity property. Cannot perform SET operation.",
-                    table.join(".")
-                ),
-            ));
-        }
-        match (on, self.settings.identity_insert) {
-            (true, Some(other)) if other != found.id => {
-                return Err(SqlError::new(
-                    8107,
-                    format!(
-                        "IDENTITY_INSERT is already ON for another table. Cannot perform SET operation for table '{}'.",
-                        table.join(".")
-                    ),
-                ));
-            }
-            (true, _) => self.settings.identity_insert = Some(found.id),
-            (false, Some(own)) if own == found.id => self.settings.identity_insert = None,
-            (false, _) => {}
         }
         Ok(())
     }
@@ -521,35 +365,6 @@ impl SqlSession {
         }
         Ok(None)
     }
-}
-
-/// A message with its `%s`, `%d` and `%i` filled in.
-fn formatted(text: &str, args: &[Value]) -> String {
-    let mut args = args.iter();
-    let (mut result, mut letters) = (String::new(), text.chars().peekable());
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            result.push(letter);
-            continue;
-        }
-        let mut kind = letters.next();
-        while kind.is_some_and(|kind| kind.is_ascii_digit() || matches!(kind, '-' | '.' | '*' | 'l' | 'I')) {
-            kind = letters.next();
-        }
-        match kind {
-            Some('%') | None => result.push('%'),
-            Some('s' | 'd' | 'i' | 'u' | 'x' | 'X' | 'o') => result.push_str(&match args.next() {
-                Some(Value::Text(text)) => text.clone(),
-                Some(Value::Int(int)) => int.to_string(),
-                _ => "(null)".to_owned(),
-            }),
-            Some(other) => {
-                result.push('%');
-                result.push(other);
-            }
-        }
-    }
-    result
 }
 
 /// The conversion of a value given for a variable or parameter.

@@ -28,11 +28,17 @@ struct Found {
     limit: String,
 }
 
+/// A row found: its id, its cells, further values.
+pub type FoundRow = (i64, Vec<Value>, Vec<Value>);
+
 /// A value that UPDATE computes.
-struct Setting {
-    column: Option<usize>,
-    variable: Option<String>,
-    ty: SqlType,
+pub struct Setting {
+    /// Column it goes to.
+    pub column: Option<usize>,
+    /// Variable it goes to.
+    pub variable: Option<String>,
+    /// Its type.
+    pub ty: SqlType,
 }
 
 impl SqlSession {
@@ -70,16 +76,15 @@ impl SqlSession {
                 .cloned()
         };
         let mut from_sql = from_sql;
-        let (table, alias) = match by_alias.or_else(by_table) {
-            Some(source) => (source.table.clone().ok_or_else(|| invalid_object(&full))?, source.alias),
-            None => {
-                // A target that FROM does not name stands beside it.
-                let table = environment.find_table(name).ok_or_else(|| missing(environment, name))?;
-                let extra = binder.table_source(&table, last.clone(), Some(table.schema.clone()))?;
-                from_sql = format!("{extra} CROSS JOIN {from_sql}");
-                let alias = binder.scope().sources.last().map(|source| source.alias.clone()).unwrap_or_default();
-                (table, alias)
-            }
+        let (table, alias) = if let Some(source) = by_alias.or_else(by_table) {
+            (source.table.clone().ok_or_else(|| invalid_object(&full))?, source.alias)
+        } else {
+            // A target that FROM does not name stands beside it.
+            let table = environment.find_table(name).ok_or_else(|| missing(environment, name))?;
+            let extra = binder.table_source(&table, last.clone(), Some(table.schema.clone()))?;
+            from_sql = format!("{extra} CROSS JOIN {from_sql}");
+            let alias = binder.scope().sources.last().map(|source| source.alias.clone()).unwrap_or_default();
+            (table, alias)
         };
         let condition = match selection {
             Some(selection) => format!(" WHERE {}", binder.predicate(selection)?),
@@ -97,14 +102,9 @@ impl SqlSession {
     }
 
     /// The rows found: id, cells, and further expressions; each row once.
-    fn read_found(
-        &self,
-        found: &Found,
-        further: &[(String, SqlType)],
-        params: &[Stored],
-    ) -> Result<Vec<(i64, Vec<Value>, Vec<Value>)>> {
+    fn read_found(&self, found: &Found, further: &[(String, SqlType)], params: &[Stored]) -> Result<Vec<FoundRow>> {
         let store = |error: rusqlite::Error| from_sqlite(&error);
-        let extra: String = further.iter().map(|(sql, _)| format!(", {sql}")).collect();
+        let extra = further.iter().map(|(sql, _)| format!(", {sql}")).collect::<Vec<_>>().concat();
         let alias = format!("\"{}\"", found.alias);
         let sql = format!(
             "SELECT {alias}.rid, {}{extra} FROM {}{}{}",
@@ -170,7 +170,7 @@ impl SqlSession {
             };
             Ok((written.len() as u64, given))
         })?;
-        self.deliver(given, sink);
+        Self::deliver(given, sink);
         self.counted(count, sink);
         Ok(())
     }
@@ -225,16 +225,17 @@ impl SqlSession {
             };
             Ok((written.len() as u64, given))
         })?;
-        self.deliver(given, sink);
+        Self::deliver(given, sink);
         self.counted(count, sink);
         Ok(())
     }
 
-    fn apply_updates(
+    /// Gives found rows their new values.
+    pub fn apply_updates(
         &mut self,
         table: &Arc<Table>,
         settings: &[Setting],
-        rows: Vec<(i64, Vec<Value>, Vec<Value>)>,
+        rows: Vec<FoundRow>,
     ) -> Result<Vec<Written>> {
         let mut written = Vec::with_capacity(rows.len());
         for (rid, before, values) in rows {
@@ -294,7 +295,7 @@ impl SqlSession {
 }
 
 /// The setting that an assignment makes, and the SQL of its value.
-fn bind_assignment(
+pub fn bind_assignment(
     binder: &mut Binder<'_>,
     table: &Table,
     alias: &str,

@@ -10,7 +10,7 @@ use super::super::bind::relation::denied;
 use super::super::catalog::Table;
 use super::super::environment::Environment;
 use super::super::error::{Result, from_sqlite, invalid_column, invalid_object};
-use super::super::script::{Insert, InsertSource, Kind};
+use super::super::script::{Insert, InsertSource};
 use super::super::session::SqlSession;
 use super::output::Given;
 use super::write::{Written, fit, parse_expression};
@@ -67,7 +67,7 @@ impl SqlSession {
             }
             session.finish_insert(&environment, insert, writer)
         })?;
-        self.deliver(given, sink);
+        Self::deliver(given, sink);
         self.counted(count, sink);
         Ok(())
     }
@@ -160,6 +160,25 @@ impl SqlSession {
         self.finish_insert(environment, insert, writer).map(|(count, _)| count)
     }
 
+    /// The same, giving the rows written.
+    pub fn insert_kept(
+        &mut self,
+        environment: &Arc<Environment>,
+        insert: &Insert,
+        (columns, rows): Given,
+    ) -> Result<Vec<Written>> {
+        let table = self.target(environment, &insert.table, "INSERT")?;
+        let plan = plan(&table, insert, columns.len(), self.settings.identity_insert == Some(table.id))?;
+        let types: Vec<SqlType> = columns.iter().map(|column| column.sql_type).collect();
+        let mut writer = Inserting::new(environment, &table, &plan, true);
+        for row in rows {
+            self.insert_row(&mut writer, &row, &types)?;
+        }
+        let mut written = std::mem::take(&mut writer.written);
+        self.settle(environment, &table, &mut written, "MERGE")?;
+        Ok(written)
+    }
+
     fn insert_row(&mut self, writer: &mut Inserting<'_>, given: &[Value], types: &[SqlType]) -> Result<()> {
         let table = Arc::clone(writer.table);
         let mut row = Vec::with_capacity(table.columns.len());
@@ -247,30 +266,6 @@ impl SqlSession {
         let environment = self.enter()?;
         let table = self.target(&environment, &insert.table, "INSERT")?;
         self.output_rows(&environment, output, &table, &[]).map(|(columns, _)| Some(columns))
-    }
-
-    /// The rows of the first result set of EXEC.
-    fn captured(&mut self, statement: &super::super::script::Statement, sink: &mut dyn Sink) -> Result<Given> {
-        let mut capture = Capture { sink, columns: Vec::new(), rows: Vec::new(), error: None };
-        match &statement.kind {
-            Kind::Execute(execute) => {
-                self.execute(execute, &mut capture)?;
-            }
-            Kind::ExecuteText(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    if let Value::Text(part) = self.evaluate(part, SqlType::NVarChar(None))? {
-                        text.push_str(&part);
-                    }
-                }
-                self.nested(&text, &[], &mut capture)?;
-            }
-            _ => {}
-        }
-        match capture.error.take() {
-            Some(error) => Err(error),
-            None => Ok((capture.columns, capture.rows)),
-        }
     }
 }
 
@@ -405,46 +400,4 @@ fn plan(table: &Table, insert: &Insert, width: usize, identity_insert: bool) -> 
         }
     }
     Ok(Plan { given })
-}
-
-/// Keeps the first result set of a procedure.
-struct Capture<'a> {
-    sink: &'a mut dyn Sink,
-    columns: Vec<Column>,
-    rows: Vec<Vec<Value>>,
-    error: Option<SqlError>,
-}
-
-impl Sink for Capture<'_> {
-    fn columns(&mut self, columns: &[Column]) -> crate::session::Flow {
-        self.columns = columns.to_vec();
-        crate::session::Flow::Continue
-    }
-    fn row(&mut self, row: &[Value]) -> crate::session::Flow {
-        self.rows.push(row.to_vec());
-        self.sink.poll()
-    }
-    fn done(&mut self, _: Option<u64>) -> crate::session::Flow {
-        self.sink.poll()
-    }
-    fn message(&mut self, message: &SqlError) -> crate::session::Flow {
-        if message.severity > 10 {
-            self.error.get_or_insert_with(|| message.clone());
-            return crate::session::Flow::Continue;
-        }
-        self.sink.message(message)
-    }
-    fn poll(&mut self) -> crate::session::Flow {
-        self.sink.poll()
-    }
-    fn database_changed(&mut self, old: &str, new: &str) {
-        self.sink.database_changed(old, new);
-    }
-    fn transaction(&mut self, descriptor: Option<u64>, committed: bool) {
-        self.sink.transaction(descriptor, committed);
-    }
-    fn output(&mut self, name: &str, sql_type: SqlType, value: &Value) {
-        self.sink.output(name, sql_type, value);
-    }
-    fn return_status(&mut self, _: i32) {}
 }

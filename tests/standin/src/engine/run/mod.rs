@@ -2,16 +2,21 @@
 
 mod alter;
 mod batch;
+mod capture;
 mod change;
 mod condition;
 mod database;
 mod ddl;
+mod define;
 mod insert;
 mod merge;
 mod needed;
+mod option;
 mod output;
 mod permission;
 mod procedure;
+mod raise;
+mod rename;
 mod select;
 pub mod store;
 mod system;

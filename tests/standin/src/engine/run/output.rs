@@ -76,7 +76,7 @@ impl SqlSession {
     }
 
     /// Sends OUTPUT's rows to the client, or into INTO's table.
-    pub fn deliver(&mut self, given: Option<Given>, sink: &mut dyn Sink) {
+    pub fn deliver(given: Option<Given>, sink: &mut dyn Sink) {
         if let Some((columns, rows)) = given {
             sink.columns(&columns);
             for row in &rows {

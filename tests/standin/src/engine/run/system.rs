@@ -45,11 +45,10 @@ impl SqlSession {
             "sp_tables" => self.tables(params).map(Some),
             "sp_columns" => self.columns(params).map(Some),
             "sp_pkeys" => self.primary_keys(params).map(Some),
-            "sp_databases" => self.databases().map(Some),
+            "sp_databases" => Ok(Some(self.databases())),
             "sp_datatype_info" | "sp_datatype_info_90" | "sp_datatype_info_100" => Ok(Some(data_types())),
             "sp_describe_first_result_set" => self.first_result(params).map(Some),
             "sp_server_info" => Ok(Some(server_info())),
-            "sp_who" | "sp_who2" => Ok(Some(Outcome::default())),
             "sp_addrolemember" | "sp_droprolemember" => {
                 let (Some(role), Some(member)) = (text(params, "@rolename", 0), text(params, "@membername", 1)) else {
                     return Err(syntax(name));
@@ -66,7 +65,9 @@ impl SqlSession {
                 self.rollback_all(sink);
                 Ok(Some(Outcome::default()))
             }
-            "sp_set_session_context" | "sp_updatestats" | "sp_recompile" => Ok(Some(Outcome::default())),
+            "sp_who" | "sp_who2" | "sp_set_session_context" | "sp_updatestats" | "sp_recompile" => {
+                Ok(Some(Outcome::default()))
+            }
             _ => Ok(None),
         }
     }
@@ -220,7 +221,7 @@ impl SqlSession {
         })
     }
 
-    fn databases(&mut self) -> Result<Outcome> {
+    fn databases(&self) -> Outcome {
         let columns = vec![
             column("DATABASE_NAME", NAME),
             column("DATABASE_SIZE", SqlType::Int),
@@ -229,7 +230,7 @@ impl SqlSession {
         let names = ["master", "model", "msdb", self.shared.database.as_str(), "tempdb"];
         let rows =
             names.iter().map(|name| vec![Value::Text((*name).to_owned()), Value::Int(8192), Value::Null]).collect();
-        Ok(Outcome { results: vec![Rows { columns, rows }], ..Outcome::default() })
+        Outcome { results: vec![Rows { columns, rows }], ..Outcome::default() }
     }
 
     fn first_result(&mut self, params: &[Param]) -> Result<Outcome> {
@@ -284,7 +285,7 @@ fn odbc_type(ty: SqlType) -> i64 {
         SqlType::Numeric { .. } => 2,
         SqlType::Real => 7,
         SqlType::Float => 6,
-        SqlType::Date => -9,
+        SqlType::Date | SqlType::NVarChar(_) => -9,
         SqlType::Time(_) => -154,
         SqlType::SmallDateTime | SqlType::DateTime | SqlType::DateTime2(_) => 11,
         SqlType::DateTimeOffset(_) => -155,
@@ -292,7 +293,6 @@ fn odbc_type(ty: SqlType) -> i64 {
         SqlType::VarChar(_) => 12,
         SqlType::Text => -1,
         SqlType::NChar(_) => -8,
-        SqlType::NVarChar(_) => -9,
         SqlType::NText => -10,
         SqlType::Binary(_) | SqlType::RowVersion => -2,
         SqlType::VarBinary(_) => -3,

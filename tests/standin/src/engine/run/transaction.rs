@@ -63,7 +63,7 @@ impl SqlSession {
         }
     }
 
-    /// SET IMPLICIT_TRANSACTIONS ON: a statement that touches data begins one.
+    /// SET `IMPLICIT_TRANSACTIONS` ON: a statement that touches data begins one.
     pub fn begin_implicit(&mut self, sink: &mut dyn Sink) {
         if self.settings.implicit && self.transaction.count == 0 {
             self.begin(None, sink);

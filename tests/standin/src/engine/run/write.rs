@@ -389,7 +389,7 @@ fn duplicate_error(table: &Table, index: &Index, row: &[Value]) -> SqlError {
 
 /// A key's value as an error shows it.
 fn shown(value: &Value, ty: SqlType) -> String {
-    let style = if types::is_binary(ty) { 1 } else { 0 };
+    let style = i32::from(types::is_binary(ty));
     let target = Target { ty: SqlType::NVarChar(None), style, utf8: false };
     match convert::convert(value, ty, target) {
         Ok(Value::Text(text)) => text.trim_end().to_owned(),

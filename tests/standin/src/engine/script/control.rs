@@ -2,10 +2,11 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::super::error::{Result, syntax};
+use super::super::error::Result;
+use super::call::{execute, execute_call, raise, throw};
 use super::cursor::Cursor;
 use super::lexer::{self, Tokens};
-use super::{Argument, Declaration, DeclaredKind, Execute, Kind, NameOrVariable, OptionValue, Statement};
+use super::{Declaration, DeclaredKind, Kind, NameOrVariable, OptionValue, Statement};
 
 /// Words that begin a statement and can stand in no query.
 const STARTS: &[&str] = &[
@@ -68,7 +69,7 @@ fn unwrap_odbc_call(tokens: &mut Tokens) {
     }
     let mut inner = list[1..list.len() - 1].to_vec();
     if let Token::Word(word) = &mut inner[0].token {
-        word.value = "EXEC".to_owned();
+        "EXEC".clone_into(&mut word.value);
     }
     let open = inner.iter().position(|t| t.token == Token::LParen);
     if let Some(open) = open
@@ -217,25 +218,6 @@ fn small(cursor: &mut Cursor, upper: &str) -> Result<Kind> {
             Err(cursor.error())
         }
     }
-}
-
-fn execute_call(cursor: &mut Cursor) -> Result<Kind> {
-    let start = cursor.at;
-    let call = execute(cursor);
-    // What is no call at all is a syntax error near its first word.
-    if call.is_err() || !(cursor.is_end() || starts(cursor)) {
-        cursor.at = start;
-        let word = match cursor.peek() {
-            Some(token) => lexer::near(token),
-            None => String::new(),
-        };
-        return if super::cursor::is_reserved(&word) {
-            Err(cursor.error())
-        } else {
-            call.and_then(|_| Err(syntax(word)))
-        };
-    }
-    call
 }
 
 fn check_identity(cursor: &mut Cursor) -> Result<Kind> {
@@ -433,116 +415,4 @@ fn switch(cursor: &mut Cursor) -> Result<bool> {
     }
     cursor.expect_word("off")?;
     Ok(false)
-}
-
-fn throw(cursor: &mut Cursor) -> Result<Kind> {
-    if cursor.is_end() || starts(cursor) {
-        return Ok(Kind::Throw(None));
-    }
-    let comma = |cursor: &Cursor| cursor.find(cursor.at, |probe| starts(probe) || probe.peek() == Some(&Token::Comma));
-    let number = cursor.expr(comma(cursor))?;
-    cursor.expect(&Token::Comma)?;
-    let message = cursor.expr(comma(cursor))?;
-    cursor.expect(&Token::Comma)?;
-    let state = cursor.expr(comma(cursor))?;
-    Ok(Kind::Throw(Some((number, message, state))))
-}
-
-fn raise(cursor: &mut Cursor) -> Result<Kind> {
-    let close = cursor.closing()?;
-    cursor.expect(&Token::LParen)?;
-    let args = arguments(cursor, close - 1)?;
-    cursor.expect(&Token::RParen)?;
-    if cursor.word("with") {
-        loop {
-            let word = cursor.any_word()?;
-            if !matches!(word.as_str(), "NOWAIT" | "LOG" | "SETERROR") {
-                cursor.at -= 1;
-                return Err(cursor.error());
-            }
-            if !cursor.token(&Token::Comma) {
-                break;
-            }
-        }
-    }
-    if args.len() < 3 {
-        return Err(syntax(")"));
-    }
-    Ok(Kind::RaisError(args))
-}
-
-/// Expressions with commas between them, up to `end`.
-pub fn arguments(cursor: &mut Cursor, end: usize) -> Result<Vec<sqlparser::ast::Expr>> {
-    let mut list = Vec::new();
-    while cursor.at < end {
-        let stop = cursor.find(cursor.at, |probe| probe.peek() == Some(&Token::Comma)).min(end);
-        list.push(cursor.expr(stop)?);
-        if cursor.at < end {
-            cursor.expect(&Token::Comma)?;
-        }
-    }
-    Ok(list)
-}
-
-/// EXEC, past its keyword.
-pub fn execute(cursor: &mut Cursor) -> Result<Kind> {
-    if cursor.peek() == Some(&Token::LParen) {
-        let close = cursor.closing()?;
-        cursor.expect(&Token::LParen)?;
-        let expr = cursor.expr(close - 1)?;
-        cursor.expect(&Token::RParen)?;
-        return Ok(Kind::ExecuteText(vec![expr]));
-    }
-    let status = match cursor.variable() {
-        Ok(name) => {
-            cursor.expect(&Token::Eq)?;
-            Some(name)
-        }
-        Err(_) => None,
-    };
-    let name = cursor.object()?;
-    let mut args = Vec::new();
-    if !cursor.is_end() && !starts(cursor) {
-        loop {
-            args.push(argument(cursor)?);
-            if !cursor.token(&Token::Comma) {
-                break;
-            }
-        }
-    }
-    if cursor.words(&["with", "recompile"]) && cursor.is_end() {
-        return Ok(Kind::Execute(Box::new(Execute { status, name, args })));
-    }
-    if !cursor.is_end() && !starts(cursor) {
-        return Err(cursor.error());
-    }
-    Ok(Kind::Execute(Box::new(Execute { status, name, args })))
-}
-
-/// A constant, a variable, a bare word (which is text), or DEFAULT.
-fn argument(cursor: &mut Cursor) -> Result<Argument> {
-    use sqlparser::ast::{Expr, Value};
-    let mut name = String::new();
-    if matches!(cursor.peek_at(1), Some(Token::Eq)) {
-        name = cursor.variable()?;
-        cursor.expect(&Token::Eq)?;
-    }
-    let value = if cursor.word("default") {
-        None
-    } else if matches!(cursor.peek(), Some(Token::Word(word)) if !word.value.starts_with('@') && !cursor.is_word("null"))
-    {
-        let text = match cursor.next() {
-            Some(Token::Word(word)) => word.value,
-            _ => String::new(),
-        };
-        Some(Expr::Value(Value::NationalStringLiteral(text).into()))
-    } else {
-        let end = cursor.at + if matches!(cursor.peek(), Some(Token::Minus | Token::Plus)) { 2 } else { 1 };
-        if end > cursor.find(cursor.at, |_| false) {
-            return Err(cursor.error());
-        }
-        Some(cursor.expr(end)?)
-    };
-    let output = cursor.word("output") || cursor.word("out");
-    Ok(Argument { name, value, output })
 }

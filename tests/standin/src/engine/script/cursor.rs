@@ -339,6 +339,10 @@ impl Cursor {
     }
 
     /// An expression in the tokens up to `end`.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is not general enough over the parser's lifetime"
+    )]
     pub fn expr(&mut self, end: usize) -> Result<Expr> {
         if self.at >= end {
             return Err(self.error());
@@ -347,6 +351,10 @@ impl Cursor {
     }
 
     /// A query in the tokens up to `end`.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is not general enough over the parser's lifetime"
+    )]
     pub fn query(&mut self, end: usize) -> Result<Box<Query>> {
         self.parse(end, |parser| parser.parse_query())
     }

@@ -330,7 +330,7 @@ fn foreign_key(cursor: &mut Cursor, name: Option<String>, column: Option<&str>) 
         } else {
             return Err(cursor.error());
         };
-        *(if deletes { &mut on_delete } else { &mut on_update }) = action.to_owned();
+        action.clone_into(if deletes { &mut on_delete } else { &mut on_update });
     }
     cursor.words(&["not", "for", "replication"]);
     Ok(ConstraintSpec { name, kind: ConstraintKind::Foreign { columns, table, references, on_delete, on_update } })

@@ -5,7 +5,8 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::super::error::{Result, syntax};
-use super::control::{assignment_operator, execute, starts};
+use super::call::execute;
+use super::control::{assignment_operator, starts};
 use super::cursor::Cursor;
 use super::{Assignment, Delete, Insert, InsertSource, Kind, Output, Statement, Update};
 
@@ -36,7 +37,7 @@ fn take_query(cursor: &mut Cursor) -> Result<Box<sqlparser::ast::Query>> {
     let option = cursor.find(cursor.at, is_option).min(end);
     let query = cursor.query(option)?;
     options(cursor)?;
-    if cursor.at != end { Err(cursor.error()) } else { Ok(query) }
+    if cursor.at == end { Ok(query) } else { Err(cursor.error()) }
 }
 
 fn is_option(cursor: &Cursor) -> bool {
@@ -336,6 +337,10 @@ pub fn delete(cursor: &mut Cursor, with: Option<With>) -> Result<Kind> {
 }
 
 /// MERGE, which must end with a semicolon.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method is not general enough over the parser's lifetime"
+)]
 pub fn merge(cursor: &mut Cursor) -> Result<Kind> {
     let end = cursor.find(cursor.at, |probe| probe.peek() == Some(&Token::SemiColon));
     if Cursor::peek(&Cursor { at: end, ..cursor.clone() }) != Some(&Token::SemiColon) {

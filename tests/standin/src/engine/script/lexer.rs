@@ -77,8 +77,8 @@ fn known(token: &Token, first: Option<char>) -> bool {
         // SQLite's X'00' is the same token as T-SQL's 0x00.
         Token::HexStringLiteral(_) => first == Some('0'),
         Token::Whitespace(Whitespace::SingleLineComment { prefix, .. }) => prefix == "--",
-        Token::Neq => true,
-        Token::Whitespace(_)
+        Token::Neq
+        | Token::Whitespace(_)
         | Token::EOF
         | Token::SingleQuotedString(_)
         | Token::NationalStringLiteral(_)

@@ -3,6 +3,7 @@
 //! Queries and expressions are sqlparser's; what surrounds them in T-SQL (control flow, variables, DDL, procedures,
 //! statements that need no semicolon between them) is read here, token by token.
 
+mod call;
 mod control;
 pub mod cursor;
 mod ddl;
@@ -50,7 +51,7 @@ pub enum Kind {
     Continue,
     Return(Option<Expr>),
     Print(Expr),
-    Throw(Option<(Expr, Expr, Expr)>),
+    Throw(Option<Box<(Expr, Expr, Expr)>>),
     RaisError(Vec<Expr>),
     WaitFor(Expr),
     Use(String),

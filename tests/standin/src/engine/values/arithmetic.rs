@@ -45,6 +45,12 @@ impl Operator {
 pub fn types_of(operator: Operator, left: SqlType, right: SqlType) -> Result<(SqlType, SqlType, SqlType)> {
     let high = types::common(left, right);
     let clash = || {
+        if !super::convert::allowed(left, right) {
+            return SqlError::new(
+                206,
+                format!("Operand type clash: {} is incompatible with {}", types::name(right), types::name(left)),
+            );
+        }
         SqlError::new(
             402,
             format!(

@@ -156,12 +156,14 @@ pub fn same_form(from: SqlType, to: SqlType) -> bool {
             SqlType::Decimal { precision: p1, scale: s1 } | SqlType::Numeric { precision: p1, scale: s1 },
             SqlType::Decimal { precision: p2, scale: s2 } | SqlType::Numeric { precision: p2, scale: s2 },
         ) => s1 == s2 && p1 <= p2,
-        (SqlType::SmallMoney, SqlType::Money) | (SqlType::Real, SqlType::Float) => true,
-        (SqlType::Time(a), SqlType::Time(b)) | (SqlType::DateTimeOffset(a), SqlType::DateTimeOffset(b)) => a <= b,
-        (SqlType::DateTime2(a), SqlType::DateTime2(b)) => a <= b,
-        (SqlType::SmallDateTime, SqlType::DateTime | SqlType::DateTime2(_)) => true,
+        (SqlType::Time(a), SqlType::Time(b))
+        | (SqlType::DateTime2(a), SqlType::DateTime2(b))
+        | (SqlType::DateTimeOffset(a), SqlType::DateTimeOffset(b)) => a <= b,
         // The steps of 1/300 s are kept in ticks.
-        (SqlType::DateTime, SqlType::DateTime2(7)) => true,
+        (SqlType::SmallMoney, SqlType::Money)
+        | (SqlType::Real, SqlType::Float)
+        | (SqlType::SmallDateTime, SqlType::DateTime | SqlType::DateTime2(_))
+        | (SqlType::DateTime, SqlType::DateTime2(7)) => true,
         _ if types::is_integer(from) && types::is_integer(to) => types::precedence(from) <= types::precedence(to),
         _ if types::is_text(from) && types::is_text(to) => same_text(from, to),
         (
