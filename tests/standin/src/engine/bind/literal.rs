@@ -25,7 +25,8 @@ impl Binder<'_> {
                 bound.null = true;
                 Ok(bound)
             }
-            Literal::Number(text, false) => self.number(text),
+            // sqlparser takes a money constant for a placeholder.
+            Literal::Number(text, false) | Literal::Placeholder(text) => self.number(text),
             Literal::SingleQuotedString(text) => {
                 let length = super::super::values::text::length(text, SqlType::VarChar(None), false);
                 let ty = SqlType::VarChar(u16::try_from(length.max(1)).ok().filter(|n| *n <= 8000));

@@ -324,7 +324,8 @@ fn replicate(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     }
     let subject = text(args, 0, call);
     let limit = types::length(call.operation.result).map_or(usize::MAX, usize::from);
-    let fits = limit.checked_div(subject.len().max(1)).unwrap_or(limit);
+    // A character takes a unit or more, so no more repetitions than this can fit; `cut` counts exactly.
+    let fits = limit.checked_div(subject.chars().count().max(1)).unwrap_or(limit);
     let repeated = subject.repeat(usize::try_from(count).unwrap_or(0).min(fits.saturating_add(1)));
     Ok(Value::Text(texts::cut(&repeated, call.operation.result, false, limit).to_owned()))
 }

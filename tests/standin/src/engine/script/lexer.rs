@@ -74,6 +74,7 @@ fn known(token: &Token, first: Option<char>) -> bool {
     match token {
         Token::Word(word) => word.quote_style != Some('`'),
         Token::Number(_, long) => !long,
+        Token::Placeholder(text) => is_money(text),
         // SQLite's X'00' is the same token as T-SQL's 0x00.
         Token::HexStringLiteral(_) => first == Some('0'),
         Token::Whitespace(Whitespace::SingleLineComment { prefix, .. }) => prefix == "--",
@@ -105,6 +106,14 @@ fn known(token: &Token, first: Option<char>) -> bool {
         | Token::RBrace => true,
         _ => false,
     }
+}
+
+/// Whether a placeholder of sqlparser's is a money constant of T-SQL's, such as `$1.5`.
+fn is_money(text: &str) -> bool {
+    text.strip_prefix('$').is_some_and(|digits| {
+        digits.starts_with(|first: char| first.is_ascii_digit())
+            && digits.chars().all(|digit| digit.is_ascii_digit() || digit == '.')
+    })
 }
 
 /// A token as an error quotes it.
