@@ -19,7 +19,7 @@ def keyed(connection, table):
     "number, sql",
     [
         (102, "SELECT 1 1"),
-        (156, "SELECT FROM {table}"),
+        (156, "SELECT TOP FROM {table}"),
         (207, "SELECT absent FROM {table}"),
         (208, "SELECT * FROM dbo.absent"),
         (245, "SELECT CAST('x' AS int)"),
