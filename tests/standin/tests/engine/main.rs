@@ -1,5 +1,6 @@
 //! The T-SQL engine, through the [`standin::session::Session`] that the protocol uses.
 
+mod catalogue;
 mod client;
 mod rows;
 mod strict;

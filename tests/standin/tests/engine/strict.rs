@@ -86,7 +86,7 @@ const REFUSED: &[(&str, i32)] = &[
     ("START TRANSACTION", 156),
     ("WITH RECURSIVE x AS (SELECT 1 AS n) SELECT n FROM x", 102),
     ("SELECT a FROM t WHERE a = ?", 102),
-    ("SELECT a FROM t WHERE a = $1", 102),
+    ("SELECT a FROM t WHERE a = :a", 102),
     ("SELECT 1 # comment", 102),
     ("SELECT DISTINCT ON (a) a FROM t", 102),
     ("SELECT a FROM t FOR UPDATE", 102),

@@ -144,7 +144,10 @@ pub fn finish(sql: &str, terms: &[(String, bool)], limit: &str, top: TopClause, 
         return format!("SELECT {} FROM ({head}) WHERE place <= {ties} ORDER BY place", list.join(", "));
     }
     if let Some(percent) = top.percent {
-        return format!("{sql}{order} LIMIT (SELECT CAST(ceil(count(*) * {percent} / 100.0) AS INTEGER) FROM ({sql}))");
+        // The share rounded up: SQLite has no ceil here.
+        let share = format!("SELECT count(*) * {percent} / 100.0 AS share FROM ({sql})");
+        let rounded = "CAST(share AS INTEGER) + (share > CAST(share AS INTEGER))";
+        return format!("{sql}{order} LIMIT (SELECT {rounded} FROM ({share}))");
     }
     match top.limit {
         Some(count) => format!("{sql}{order} LIMIT {count}"),

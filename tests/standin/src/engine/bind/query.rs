@@ -287,7 +287,7 @@ impl Binder<'_> {
         }
         let top = self.top(select.top.as_ref(), &terms)?;
         let plain = !distinct && !grouped && !windows && assigned.is_empty() && top_level && limit.is_empty();
-        let pages = if plain && top.ties.is_none() {
+        let pages = if plain && top.ties.is_none() && top.percent.is_none() {
             self.pages((&list.join(", "), &from), condition, &terms, top.limit.clone())
         } else {
             None

@@ -48,7 +48,8 @@ impl SqlSession {
 
     /// Parses a batch.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
-        script::parse(sql, self.settings.options.contains("QUOTED_IDENTIFIER"))
+        let known: Vec<String> = self.variables.keys().cloned().collect();
+        script::parse(sql, self.settings.options.contains("QUOTED_IDENTIFIER"), &known)
     }
 
     /// Runs statements and says how they ended, errors already told.

@@ -291,7 +291,7 @@ fn merge_output(output: Option<&OutputClause>) -> Result<Option<Output>> {
     match output {
         None => Ok(None),
         Some(OutputClause::Output { output_token: _, select_items, into_table: None }) => {
-            Ok(Some(Output { items: select_items.clone(), into: None }))
+            Ok(Some(Output { items: select_items.clone(), action: true, into: None }))
         }
         Some(_) => Err(keyword("INTO")),
     }

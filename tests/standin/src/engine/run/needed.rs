@@ -1,5 +1,6 @@
 //! Filling the relations that a statement reads and SQLite does not hold: catalogue views and change tables.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::params_from_iter;
@@ -28,7 +29,12 @@ impl SqlSession {
                     if lasting {
                         continue;
                     }
-                    let rows = (view.rows)(&super::super::views::Sight { environment, user: *user });
+                    let counts = if super::super::views::counts_rows(view) {
+                        self.row_counts(environment)?
+                    } else {
+                        BTreeMap::new()
+                    };
+                    let rows = (view.rows)(&super::super::views::Sight { environment, user: *user, rows: counts });
                     self.refill(table, columns, rows.into_iter())?;
                     if view.lasting && !self.transaction.open {
                         self.filled.insert(table.clone(), environment.catalog.version);
@@ -68,6 +74,16 @@ impl SqlSession {
             }
         }
         Ok(())
+    }
+
+    /// The rows of every table of the user database.
+    fn row_counts(&self, environment: &Environment) -> Result<BTreeMap<i32, i64>> {
+        let count = |table: &Arc<super::super::catalog::Table>| {
+            let sql = format!("SELECT count(*) FROM {}", table.stored());
+            let count = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(|error| from_sqlite(&error))?;
+            Ok((table.id, count))
+        };
+        environment.catalog.tables.values().map(count).collect()
     }
 
     fn one(&self, sql: &str, params: &[Stored]) -> Result<Stored> {

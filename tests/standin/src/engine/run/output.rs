@@ -38,11 +38,11 @@ impl SqlSession {
                 .map(|column| format!(", {}{}", store::column_name(column), store::collate(column)))
                 .collect();
             run(&format!(
-                "DROP TABLE IF EXISTS temp.o_{side}; CREATE TABLE temp.o_{side} (seq INTEGER PRIMARY KEY{})",
+                "DROP TABLE IF EXISTS temp.o_{side}; CREATE TABLE temp.o_{side} (seq INTEGER PRIMARY KEY, act{})",
                 columns.concat()
             ))?;
             let sql = format!(
-                "INSERT INTO temp.o_{side} (seq, {}) VALUES (?{})",
+                "INSERT INTO temp.o_{side} (seq, act, {}) VALUES (?, ?{})",
                 names.join(", "),
                 ", ?".repeat(names.len())
             );
@@ -53,12 +53,12 @@ impl SqlSession {
                     if side == "inserted" { row.after.clone() } else { row.before.clone() }.unwrap_or_else(nulls);
                 let at = rusqlite::types::Value::Integer(i64::try_from(at).unwrap_or_default());
                 statement
-                    .execute(params_from_iter(std::iter::once(at).chain(cells.iter().map(storage::encode))))
+                    .execute(params_from_iter([at, action(row)].into_iter().chain(cells.iter().map(storage::encode))))
                     .map_err(|error| from_sqlite(&error))?;
             }
         }
         let mut binder = Binder::new(environment, &self.operations, &self.variables);
-        add_sides(&mut binder, table, &output.items)?;
+        add_sides(&mut binder, table, output)?;
         let (items, columns) = binder.items(&output.items)?;
         let sql = format!(
             "SELECT {} FROM temp.o_inserted AS a1 JOIN temp.o_deleted AS a2 ON a1.seq = a2.seq ORDER BY a1.seq",
@@ -105,8 +105,8 @@ impl SqlSession {
     }
 }
 
-fn add_sides(binder: &mut Binder<'_>, table: &Table, items: &[sqlparser::ast::SelectItem]) -> Result<()> {
-    let text = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",").to_lowercase();
+fn add_sides(binder: &mut Binder<'_>, table: &Table, output: &Output) -> Result<()> {
+    let text = output.items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",").to_lowercase();
     for (side, alias) in [("inserted", "a1"), ("deleted", "a2")] {
         // A side that is not named stays out, so that OUTPUT of a bare name is refused as ambiguous only where it is.
         if !text.contains(side) {
@@ -128,5 +128,33 @@ fn add_sides(binder: &mut Binder<'_>, table: &Table, items: &[sqlparser::ast::Se
             table: None,
         })?;
     }
+    if output.action && text.contains("$action") {
+        let column = SourceColumn {
+            name: "$action".to_owned(),
+            stored: "act".to_owned(),
+            ty: SqlType::NVarChar(Some(10)),
+            nullable: false,
+            collation: None,
+            identity: false,
+        };
+        let columns = vec![column];
+        binder.add_source(Source {
+            name: "$action".to_owned(),
+            schema: None,
+            alias: "a1".to_owned(),
+            columns,
+            table: None,
+        })?;
+    }
     Ok(())
+}
+
+/// What happened to a row, in the words of `$action`.
+fn action(row: &Written) -> rusqlite::types::Value {
+    let word = match (&row.before, &row.after) {
+        (None, _) => "INSERT",
+        (_, None) => "DELETE",
+        _ => "UPDATE",
+    };
+    rusqlite::types::Value::Text(word.to_owned())
 }

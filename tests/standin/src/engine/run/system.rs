@@ -75,12 +75,13 @@ impl SqlSession {
     fn configure(&mut self, params: &[Param]) -> Result<Outcome> {
         let options = super::super::views::server::CONFIGURATIONS;
         let Some(name) = text(params, "@configname", 0) else { return Ok(Outcome::default()) };
-        let found = options.iter().find(|option| same(option.1, &name)).ok_or_else(|| {
-            SqlError::new(
-                15_123,
-                format!("The configuration option '{name}' does not exist, or it may be an advanced option."),
-            )
-        })?;
+        let found =
+            options.iter().find(|option| same(option.1, &name)).or_else(|| similar(&name)).ok_or_else(|| {
+                SqlError::new(
+                    15_123,
+                    format!("The configuration option '{name}' does not exist, or it may be an advanced option."),
+                )
+            })?;
         let environment = self.enter()?;
         let old = environment.catalog.state.configuration.get(found.1).copied().unwrap_or(found.2);
         let Some(value) = text(params, "@configvalue", 1).and_then(|value| value.parse::<i64>().ok()) else {
@@ -271,6 +272,14 @@ impl SqlSession {
             ..Outcome::default()
         })
     }
+}
+
+/// The only option whose name contains a text: `sp_configure` takes any unique part of a name.
+fn similar(part: &str) -> Option<&'static (i64, &'static str, i64, i64, i64)> {
+    let lower = part.to_lowercase();
+    let mut found =
+        super::super::views::server::CONFIGURATIONS.iter().filter(|option| option.1.to_lowercase().contains(&lower));
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// ODBC's number of a type.

@@ -48,13 +48,17 @@ const STARTS: &[&str] = &[
     "dbcc",
 ];
 
-/// Reads a batch.
-pub fn parse(sql: &str, quoted_identifier: bool) -> Result<Vec<Statement>> {
+/// Reads a batch in which some variables are known.
+pub fn parse(sql: &str, quoted_identifier: bool, variables: &[String]) -> Result<Vec<Statement>> {
     let mut tokens = lexer::tokens(sql, quoted_identifier)?;
     unwrap_odbc_call(&mut tokens);
-    let mut cursor = Cursor::new(tokens);
+    let mut cursor = Cursor::new(tokens.clone());
     let statements = list(&mut cursor)?;
-    if cursor.is_end() { Ok(statements) } else { Err(cursor.error()) }
+    if !cursor.is_end() {
+        return Err(cursor.error());
+    }
+    super::variables::check(&tokens, variables)?;
+    Ok(statements)
 }
 
 /// `{call p(…)}` and `{?=call p}` are EXEC in ODBC's spelling.

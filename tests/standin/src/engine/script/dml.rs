@@ -178,7 +178,7 @@ fn output(cursor: &mut Cursor, stops: &[&str]) -> Result<Option<Output>> {
         let name = target(cursor)?;
         into = Some((name, columns(cursor)?));
     }
-    Ok(Some(Output { items, into }))
+    Ok(Some(Output { items, action: false, into }))
 }
 
 fn columns(cursor: &mut Cursor) -> Result<Vec<String>> {

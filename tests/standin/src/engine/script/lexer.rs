@@ -31,6 +31,11 @@ pub fn tokens(sql: &str, quoted_identifier: bool) -> Result<Tokens> {
         {
             entry.token = Token::SingleQuotedString(word.value.clone());
         }
+        if let Token::Placeholder(text) = &entry.token
+            && let Some(token) = dollar(text)
+        {
+            entry.token = token;
+        }
         let first = first_letter(&lines, &entry);
         if !known(&entry.token, first) {
             return Err(syntax(near(&entry.token)).at_line(&entry));
@@ -40,6 +45,16 @@ pub fn tokens(sql: &str, quoted_identifier: bool) -> Result<Tokens> {
         }
     }
     Ok(Tokens { list: list.into(), source: sql.into() })
+}
+
+/// Money, or MERGE's `$action`, which sqlparser takes for placeholders.
+fn dollar(text: &str) -> Option<Token> {
+    let rest = text.strip_prefix('$')?;
+    if rest.eq_ignore_ascii_case("action") {
+        return Some(Token::make_word("$action", None));
+    }
+    let money = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    money.then(|| Token::Number(text.to_owned(), false))
 }
 
 /// Sets an error's line from a token.
@@ -102,6 +117,7 @@ fn known(token: &Token, first: Option<char>) -> bool {
         | Token::Pipe
         | Token::Caret
         | Token::Tilde
+        | Token::DoubleColon
         | Token::LBrace
         | Token::RBrace => true,
         _ => false,

@@ -10,6 +10,7 @@ mod ddl;
 mod dml;
 pub mod lexer;
 mod security;
+mod variables;
 
 use sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
 
@@ -153,6 +154,8 @@ pub enum InsertSource {
 pub struct Output {
     /// Items.
     pub items: Vec<SelectItem>,
+    /// Whether `$action` may stand in it.
+    pub action: bool,
     /// Target and its columns.
     pub into: Option<(Name, Vec<String>)>,
 }

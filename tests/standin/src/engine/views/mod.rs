@@ -5,6 +5,7 @@ mod database;
 mod index;
 mod information;
 pub mod object;
+mod partition;
 pub mod server;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub struct Sight<'a> {
     pub environment: &'a Environment,
     /// Whether the view is one of the user database, not of `master` and its like.
     pub user: bool,
+    /// Rows of each table, for the views that tell them.
+    pub rows: BTreeMap<i32, i64>,
 }
 
 impl Sight<'_> {
@@ -102,8 +105,21 @@ pub fn moment(ticks: i64) -> Value {
 pub fn find(database: &str, schema: &str, name: &str, user_database: &str) -> Option<(&'static View, bool)> {
     let user = same(database, user_database);
     let known = user || ["master", "msdb", "tempdb", "model"].iter().any(|system| same(database, system));
-    let families = [object::VIEWS, column::VIEWS, index::VIEWS, database::VIEWS, information::VIEWS, server::VIEWS];
+    let families: [&[View]; 7] = [
+        object::VIEWS,
+        column::VIEWS,
+        index::VIEWS,
+        database::VIEWS,
+        information::VIEWS,
+        partition::VIEWS,
+        server::VIEWS,
+    ];
     let found = families.into_iter().flatten().find(|view| same(view.schema, schema) && same(view.name, name))?;
     let jobs = found.schema == "dbo";
     (known && (!jobs || same(database, "msdb"))).then_some((found, user))
+}
+
+/// Whether a view tells how many rows tables have.
+pub fn counts_rows(view: &View) -> bool {
+    partition::VIEWS.iter().any(|own| own.name == view.name)
 }

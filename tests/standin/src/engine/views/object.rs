@@ -316,7 +316,7 @@ pub fn named(environment: &Environment, parts: &[String], kind: Option<&str>) ->
     {
         return cdc_tables(environment).into_iter().find(|(_, name)| same(name, last)).map(|(id, _)| id);
     }
-    let sight = Sight { environment, user: environment.in_user_database() };
+    let sight = Sight { environment, user: environment.in_user_database(), rows: std::collections::BTreeMap::new() };
     let row = objects(&sight).into_iter().find(|row| {
         let matches = |at: usize, wanted: &str| matches!(&row[at], Value::Text(own) if same(own.trim(), wanted.trim()));
         matches(0, last) && !matches(5, "U") && kind.is_none_or(|kind| matches(5, kind))
@@ -329,7 +329,7 @@ pub fn named(environment: &Environment, parts: &[String], kind: Option<&str>) ->
 
 /// The name of an object that is no user table.
 pub fn name(environment: &Environment, id: i32) -> Option<String> {
-    let sight = Sight { environment, user: true };
+    let sight = Sight { environment, user: true, rows: std::collections::BTreeMap::new() };
     let row = objects(&sight).into_iter().find(|row| row[1] == int(id))?;
     match &row[0] {
         Value::Text(name) => Some(name.clone()),
