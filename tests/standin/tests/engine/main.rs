@@ -3,6 +3,7 @@
 mod catalogue;
 mod client;
 mod rows;
+mod scans;
 mod strict;
 mod transactions;
 mod values;
