@@ -22,7 +22,7 @@ pub fn tokens(sql: &str, quoted_identifier: bool) -> Result<Tokens> {
     let dialect = MsSqlDialect {};
     let all =
         Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| unfinished(&error.message, sql))?;
-    let lines: Vec<&str> = sql.split('\n').collect();
+    let mut letters = Letters::new(sql);
     let mut list = Vec::with_capacity(all.len());
     for mut entry in all {
         if let Token::Word(word) = &entry.token
@@ -36,7 +36,7 @@ pub fn tokens(sql: &str, quoted_identifier: bool) -> Result<Tokens> {
         {
             entry.token = token;
         }
-        let first = first_letter(&lines, &entry);
+        let first = letters.at(&entry);
         if !known(&entry.token, first) {
             return Err(syntax(near(&entry.token)).at_line(&entry));
         }
@@ -71,9 +71,34 @@ impl AtLine for SqlError {
     }
 }
 
-fn first_letter(lines: &[&str], entry: &TokenWithSpan) -> Option<char> {
-    let line = lines.get(usize::try_from(entry.span.start.line).ok()?.checked_sub(1)?)?;
-    line.chars().nth(usize::try_from(entry.span.start.column).ok()?.checked_sub(1)?)
+/// Reads a batch forward, token by token: a place in a long line is not sought from its beginning again.
+struct Letters<'a> {
+    lines: std::str::Split<'a, char>,
+    line: u64,
+    letters: std::str::Chars<'a>,
+    column: u64,
+}
+
+impl<'a> Letters<'a> {
+    fn new(sql: &'a str) -> Self {
+        let mut lines = sql.split('\n');
+        let letters = lines.next().unwrap_or_default().chars();
+        Self { lines, line: 1, letters, column: 1 }
+    }
+
+    /// The letter at which a token begins, which lies behind the one asked for before.
+    fn at(&mut self, entry: &TokenWithSpan) -> Option<char> {
+        let start = entry.span.start;
+        while self.line < start.line {
+            self.letters = self.lines.next()?.chars();
+            (self.line, self.column) = (self.line + 1, 1);
+        }
+        while self.column < start.column {
+            self.letters.next()?;
+            self.column += 1;
+        }
+        self.letters.clone().next()
+    }
 }
 
 /// A tokenizer's complaint is an unclosed string or comment.
