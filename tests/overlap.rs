@@ -14,7 +14,7 @@ use crate::support::relay::Relay;
 async fn ghost_row_copied_by_the_snapshot_inserted_and_deleted_in_the_first_window() -> anyhow::Result<()> {
     let mut shop = Shop::open(&[("north", 1)]).await?;
     shop.sql.stop_capture().await?;
-    shop.insert("north", 2, "in the copy, and in the log after the snapshot's position").await?;
+    shop.insert("north", 2, "in the copy, and in the log behind it").await?;
     shop.extract_and_load().await?;
     let copied = shop.ground.target.connect().await?.query("SELECT FROM dbo.things WHERE id = 2", &[]).await?;
     ensure!(copied.len() == 1, "the snapshot did not copy the row: the test tries nothing");

@@ -103,6 +103,7 @@ async fn a_wrong_configuration_is_named_with_its_key() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_does_not_answer_or_refuses_is_named_with_its_address() -> anyhow::Result<()> {
     let mut ground = ground().await?;
+    ground.task(&["check"]).await?.expect(0)?;
     let (source, target, endpoint) = (ground.source.port, ground.target.port, ground.s3.endpoint());
     let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let (source_port, target_port) = (format!("port = {source}\n"), format!("port = {target}\n"));
@@ -143,7 +144,7 @@ async fn a_bucket_without_rights_is_named() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_does_not_exist_is_named() -> anyhow::Result<()> {
     let mut ground = ground().await?;
-    ground.sync().await?;
+    ground.task(&["check"]).await?.expect(0)?;
     for task in [&["check", "--table", "dbo.Missing"], &["extract", "--table", "dbo.Missing"]] {
         try_one(&mut ground, &wrong("no such table", "[sync]", "[sync]", task, 2, &["dbo.Missing"])).await?;
     }

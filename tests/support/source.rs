@@ -79,6 +79,8 @@ impl Source {
 /// A T-SQL connection.
 pub struct Sql {
     client: Client<Compat<TcpStream>>,
+    /// Whether this connection stopped the capture job.
+    capture_stopped: bool,
 }
 
 impl Sql {
@@ -96,7 +98,8 @@ impl Sql {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         let client = Box::pin(Client::connect(config, stream.compat_write())).await;
-        Ok(Self { client: client.with_context(|| format!("cannot log in to 127.0.0.1:{port}"))? })
+        let client = client.with_context(|| format!("cannot log in to 127.0.0.1:{port}"))?;
+        Ok(Self { client, capture_stopped: false })
     }
 
     /// Runs a batch to its end.
@@ -128,14 +131,20 @@ impl Sql {
         self.start_capture().await
     }
 
-    /// Stops the capture job: changes stay in the log.
+    /// Stops the capture job, if it was not: changes stay in the log.
     pub async fn stop_capture(&mut self) -> anyhow::Result<()> {
-        self.run("EXEC sys.sp_cdc_stop_job @job_type = N'capture'").await
+        if !std::mem::replace(&mut self.capture_stopped, true) {
+            self.run("EXEC sys.sp_cdc_stop_job @job_type = N'capture'").await?;
+        }
+        Ok(())
     }
 
-    /// Starts the capture job.
+    /// Starts the capture job, if it was stopped.
     pub async fn start_capture(&mut self) -> anyhow::Result<()> {
-        self.run("EXEC sys.sp_cdc_start_job @job_type = N'capture'").await
+        if std::mem::replace(&mut self.capture_stopped, false) {
+            self.run("EXEC sys.sp_cdc_start_job @job_type = N'capture'").await?;
+        }
+        Ok(())
     }
 }
 
