@@ -147,7 +147,7 @@ fn exact(numbers: &[u32]) -> Result<(u8, u8)> {
     Ok((u8::try_from(precision).unwrap_or(38), u8::try_from(scale).unwrap_or(0)))
 }
 
-/// Reads a type that [`display`] wrote.
+/// Reads a type that [`super::types::display`] wrote.
 pub fn parse(text: &str) -> Result<SqlType> {
     let (name, rest) = text.split_once('(').unwrap_or((text, ""));
     let facets: Vec<Facet> = rest
