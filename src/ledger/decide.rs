@@ -51,8 +51,12 @@ fn fault(view: &View, watermark: Place, next: Place) -> Option<Error> {
     }
     let is_newer_snapshot = next.0 > watermark.0;
     if watermark.0 > 0 && !is_newer_snapshot && !view.has_manifest(watermark.0, watermark.1) {
-        let known = view.tail().map_or("knows no batch".to_owned(), |tail| format!("ends at {}/{}", tail.0, tail.1));
-        let message = format!("{stands}, but the ledger does not have that batch and {known}");
+        let known = match view.tail() {
+            Some(tail) => format!("does not have that batch and ends at {}/{}", tail.0, tail.1),
+            None if view.generations.is_empty() => "is empty".to_owned(),
+            None => "has no batch".to_owned(),
+        };
+        let message = format!("{stands}, but the ledger {known}");
         return Some(Error::new(Kind::LedgerLost, message).advice(
             "Check bucket.name, bucket.prefix and sync.name: most likely one of them changed. If the ledger is truly lost, run 'delsert resync' for the table",
         ));

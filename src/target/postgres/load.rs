@@ -153,7 +153,7 @@ impl<'a> PostgresLoad<'a> {
             .map_err(|error| self.failed("move the watermark", &error))?;
         if moved != 1 {
             let message = format!("the watermark in {} changed under the lock: {moved} rows moved", self.objects.mark);
-            return Err(Error::new(Kind::Internal, message)
+            return Err(Error::new(Kind::TargetBusy, message)
                 .advice("Nothing was applied. Nothing but delsert may write that table; run the task again"));
         }
         Ok(())
