@@ -27,6 +27,8 @@ pub struct Bucket {
     client: Client,
     name: String,
     prefix: String,
+    /// The bucket for a message: its name, and where, if that is not Amazon.
+    place: String,
 }
 
 /// An object being read, in the chunks in which it comes.
@@ -80,7 +82,9 @@ impl Bucket {
 
     /// A bucket reached by a client that was made elsewhere.
     pub fn with_client(client: Client, config: &config::Bucket) -> Self {
-        Self { client, name: config.name.clone(), prefix: config.prefix.clone() }
+        let at = config.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" at {endpoint}"));
+        let place = format!("bucket '{}'{at}", config.name);
+        Self { client, name: config.name.clone(), prefix: config.prefix.clone(), place }
     }
 
     /// The bucket's name.
@@ -366,7 +370,7 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        classify(&self.name, what, error)
+        classify(&self.place, what, error)
     }
 }
 
@@ -388,7 +392,7 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 }
 
 /// What S3 said, as one of our kinds.
-fn classify<E>(bucket: &str, what: &str, error: &SdkError<E>) -> Error
+fn classify<E>(place: &str, what: &str, error: &SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -399,7 +403,7 @@ where
         (None, Some(status)) => format!("HTTP {status} {code}").trim_end().to_owned(),
         (None, None) => root_cause(error),
     };
-    let message = format!("bucket '{bucket}' {what}: {said}");
+    let message = format!("{place} {what}: {said}");
     match (status, code.as_str()) {
         (_, "NoSuchBucket") => Error::new(Kind::BucketRights, message).advice("Run 'delsert check', which creates it, or mend bucket.name"),
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => {
