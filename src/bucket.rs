@@ -422,7 +422,7 @@ where
             Error::new(Kind::BucketRights, message).advice("Set bucket.region to the region that the bucket is in")
         }
         (Some(429 | 500..), _) => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
-        (Some(_), _) => Error::new(Kind::BucketRights, message).advice("Check [bucket] in the configuration"),
+        (Some(_), _) => Error::new(Kind::BucketRights, message).advice("Check bucket.name and the rest of [bucket] in the configuration"),
         (None, _) if said.contains("redentials") => Error::new(Kind::BucketRights, message)
             .advice("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role"),
         (None, _) => Error::new(Kind::BucketUnreachable, message).advice("Check bucket.endpoint, bucket.region and the network, then try again"),

@@ -8,12 +8,12 @@
 //! | [`from_outside`] | rules 1 to 8 with nothing but what the tasks leave behind |
 //! | `r1_…` to `r12_…` | the rules one by one, with rivals, faults and frozen workers made to happen |
 
-mod by_hand;
+pub mod by_hand;
 mod from_outside;
 mod r1_manifest;
 mod r2_never_twice;
 mod r3_chain;
 mod r4_transaction;
 mod r5_next_batch;
-mod stage;
+pub mod stage;
 mod watched;

@@ -56,11 +56,12 @@ async fn r2_no_object_is_written_twice_by_two_of_every_task_at_once() -> anyhow:
         Fault::None
     });
     for round in 0..3 {
-        shop.change(&format!("UPDATE dbo.Things SET Note = N'round {round}' WHERE ID = 1")).await?;
+        shop.sql.run(&format!("UPDATE dbo.Things SET Note = N'round {round}' WHERE ID = 1")).await?;
         for task in [&["check"][..], &["extract"], &["load"]] {
             let (first, second) = tokio::join!(shop.stage.task(task), shop.stage.task(task));
             first?.expect(0)?;
             second?.expect(0)?;
+            shop.sql.capture_all().await?;
         }
     }
     let witness = std::mem::take(&mut *witness.lock().unwrap());

@@ -52,7 +52,7 @@ impl Stage {
         let postgres = tokio::task::block_in_place(Postgres::shared)?;
         let target = postgres.database().await?;
         let store = Store::new();
-        // Threads of its own, since a test may hold operations back on them.
+        // Threads of its own, since a test may hold operations back.
         let server = tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build()?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -151,7 +151,9 @@ lock_timeout = "60s"
 
     /// Runs `delsert` with these arguments to its end.
     pub async fn task(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
-        self.start_task(arguments)?.outcome().await
+        let running = self.start_task(arguments)?;
+        let ended = tokio::time::timeout(2 * PATIENCE, running.outcome()).await;
+        ended.with_context(|| format!("delsert {} does not end", arguments.join(" ")))?
     }
 
     /// Runs extract and load, each of which must end with 0.
@@ -256,11 +258,13 @@ impl Gate {
         Arc::default()
     }
 
-    /// Passes it, once it is open. Blocks the thread.
+    /// Passes it, once it is open. Blocks the thread, whose other work goes to another.
     pub fn pass(&self) {
-        let Ok(mut state) = self.state.lock() else { return };
-        state.0 += 1;
-        let _ = self.opened.wait_timeout_while(state, PATIENCE, |(_, open)| !*open);
+        tokio::task::block_in_place(|| {
+            let Ok(mut state) = self.state.lock() else { return };
+            state.0 += 1;
+            let _ = self.opened.wait_timeout_while(state, PATIENCE, |(_, open)| !*open);
+        });
     }
 
     /// Passes it as the one of so many who opens it. Blocks the thread until then.
