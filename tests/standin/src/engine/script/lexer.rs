@@ -75,29 +75,29 @@ impl AtLine for SqlError {
 struct Letters<'a> {
     lines: std::str::Split<'a, char>,
     line: u64,
-    letters: std::str::Chars<'a>,
+    rest: std::str::Chars<'a>,
     column: u64,
 }
 
 impl<'a> Letters<'a> {
     fn new(sql: &'a str) -> Self {
         let mut lines = sql.split('\n');
-        let letters = lines.next().unwrap_or_default().chars();
-        Self { lines, line: 1, letters, column: 1 }
+        let rest = lines.next().unwrap_or_default().chars();
+        Self { lines, line: 1, rest, column: 1 }
     }
 
     /// The letter at which a token begins, which lies behind the one asked for before.
     fn at(&mut self, entry: &TokenWithSpan) -> Option<char> {
         let start = entry.span.start;
         while self.line < start.line {
-            self.letters = self.lines.next()?.chars();
+            self.rest = self.lines.next()?.chars();
             (self.line, self.column) = (self.line + 1, 1);
         }
         while self.column < start.column {
-            self.letters.next()?;
+            self.rest.next()?;
             self.column += 1;
         }
-        self.letters.clone().next()
+        self.rest.clone().next()
     }
 }
 
