@@ -10,10 +10,14 @@
 
 pub mod by_hand;
 mod from_outside;
+mod r11_secrets;
+mod r12_alone;
 mod r1_manifest;
 mod r2_never_twice;
 mod r3_chain;
 mod r4_transaction;
 mod r5_next_batch;
+mod r6_purge;
+mod r7_signals;
 pub mod stage;
 mod watched;
