@@ -22,7 +22,7 @@ fn disguises(secret: &str) -> Vec<String> {
     for bytes in [plain, wide, hidden] {
         let bytes: Vec<u8> = bytes;
         let listed = bytes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let escaped: String = bytes.iter().map(|byte| byte.escape_ascii().to_string()).collect();
         disguises.extend([
             listed,
