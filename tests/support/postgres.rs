@@ -23,7 +23,7 @@ pub const LOADER: &str = "loader";
 /// The password of the login that loads.
 pub const LOADER_PASSWORD: &str = "loader-secret";
 
-/// Unusual defaults on purpose: whoever depends on a setting must set it.
+/// A server that need not survive anything.
 const SETTINGS: &[&str] = &[
     "fsync=off",
     "synchronous_commit=off",
@@ -31,6 +31,10 @@ const SETTINGS: &[&str] = &[
     "max_connections=200",
     "shared_buffers=64MB",
     "listen_addresses=127.0.0.1",
+];
+
+/// Unusual defaults on purpose: whoever depends on a setting must set it.
+const UNUSUAL: &[&str] = &[
     "TimeZone=America/St_Johns",
     "DateStyle=SQL, DMY",
     "IntervalStyle=iso_8601",
@@ -58,12 +62,18 @@ impl Postgres {
     /// The server that all tests of this binary share; it ends with the binary.
     pub fn shared() -> anyhow::Result<&'static Self> {
         static SHARED: OnceLock<Result<Postgres, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start(&Leash::Owner).map_err(|error| format!("{error:#}")));
+        let shared =
+            SHARED.get_or_init(|| Self::start_with(&Leash::Owner, UNUSUAL).map_err(|error| format!("{error:#}")));
         shared.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     /// Starts a server in a new folder, which goes with it.
     pub fn start(leash: &Leash) -> anyhow::Result<Self> {
+        Self::start_with(leash, &[])
+    }
+
+    /// Starts a server with more settings.
+    pub fn start_with(leash: &Leash, settings: &[&str]) -> anyhow::Result<Self> {
         let programs = programs()?;
         let user = unprivileged()?;
         let folder = tempfile::Builder::new().prefix("delsert-postgres-").tempdir()?;
@@ -75,7 +85,7 @@ impl Postgres {
         // The port is free when asked for; another process may take it before the server does.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            let mut server = serve(&programs, user, folder.path(), port, leash)?;
+            let mut server = serve(&programs, user, (folder.path(), settings), port, leash)?;
             if wait_until_ready(&mut server, port)? {
                 let _ = folder.keep();
                 create_loader(port)?;
@@ -181,11 +191,17 @@ fn initialise(programs: &Path, user: Option<(u32, u32)>, folder: &Path) -> anyho
     Ok(())
 }
 
-fn serve(programs: &Path, user: Option<(u32, u32)>, folder: &Path, port: u16, leash: &Leash) -> anyhow::Result<Server> {
+fn serve(
+    programs: &Path,
+    user: Option<(u32, u32)>,
+    (folder, settings): (&Path, &[&str]),
+    port: u16,
+    leash: &Leash,
+) -> anyhow::Result<Server> {
     let (program, data, port) = (programs.join("postgres"), folder.join("data"), port.to_string());
     let sockets = format!("unix_socket_directories={}", folder.display());
     let mut command: Vec<&OsStr> = vec![program.as_ref(), "-D".as_ref(), data.as_ref(), "-p".as_ref(), port.as_ref()];
-    for setting in SETTINGS.iter().copied().chain([sockets.as_str()]) {
+    for setting in SETTINGS.iter().chain(settings).copied().chain([sockets.as_str()]) {
         command.extend(["-c".as_ref(), OsStr::new(setting)]);
     }
     Server::start(&Launch {
