@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "the test ground offers more than the tests of today use")]
 
 mod adventureworks;
+mod commands;
 mod comparator;
 mod contract;
 mod messages;
