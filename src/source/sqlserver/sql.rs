@@ -43,7 +43,7 @@ pub const TABLES: &str = "SELECT t.object_id, CAST(s.name AS nvarchar(128)) AS s
 
 pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS column_name, \
      CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
-     CAST(c.max_length AS int) AS max_length, CAST(c.precision AS int) AS precision, CAST(c.scale AS int) AS scale, \
+     CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, CAST(c.[scale] AS int) AS column_scale, \
      CAST(c.collation_name AS nvarchar(128)) AS collation_name, c.is_nullable, c.is_computed \
      FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
      JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
