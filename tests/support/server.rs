@@ -63,6 +63,8 @@ pub struct Server {
     keeper: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
+    /// Lines that were not waited for yet.
+    said: Vec<String>,
 }
 
 impl Server {
@@ -85,22 +87,27 @@ impl Server {
         let stdin = keeper.stdin.take();
         let stdout = BufReader::new(keeper.stdout.take().context("no pipe from the server")?);
         let ends_with_owner = matches!(launch.leash, Leash::Owner);
-        let mut server = Self { pid: 0, log: launch.log.to_owned(), ends_with_owner, keeper, stdin, stdout };
+        let mut server =
+            Self { pid: 0, log: launch.log.to_owned(), ends_with_owner, keeper, stdin, stdout, said: Vec::new() };
         server.pid = server.wait_for("pid ")?.parse().context("the server's process id")?;
         Ok(server)
     }
 
     /// Waits for a line of the server's standard output that begins so, and returns the rest of it.
     pub fn wait_for(&mut self, beginning: &str) -> anyhow::Result<String> {
-        let mut line = String::new();
+        // A quick server says that it is ready before its keeper says its process id.
+        if let Some(at) = self.said.iter().position(|line| line.starts_with(beginning)) {
+            return Ok(self.said.remove(at)[beginning.len()..].to_owned());
+        }
         loop {
-            line.clear();
+            let mut line = String::new();
             if self.stdout.read_line(&mut line)? == 0 {
                 bail!("the server ended before it said '{beginning}…'; it wrote:\n{}", self.messages());
             }
             if let Some(rest) = line.trim_end().strip_prefix(beginning) {
                 return Ok(rest.to_owned());
             }
+            self.said.push(line.trim_end().to_owned());
         }
     }
 
