@@ -76,7 +76,7 @@ async fn a_signal_ends_an_extract_in_the_middle_of_its_copy() -> anyhow::Result<
         shop.ground.write_config(&shop.ground.config_through(relay.port, THINGS))?;
         relay.hold_after(9000);
         let task = shop.ground.start_task(&["extract"])?;
-        tokio::time::timeout(Duration::from_secs(60), relay.held()).await.context("the copy never came so far")??;
+        tokio::time::timeout(Duration::from_mins(1), relay.held()).await.context("the copy never came so far")??;
         let outcome = end(signal, task).await?.expect(code)?;
         ensure!(outcome.summary()?.0["status"] == "terminated", "{}", outcome.stdout);
     }
@@ -111,7 +111,7 @@ async fn a_signal_ends_a_load_that_waits_for_its_lock() -> anyhow::Result<()> {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        known.push(tokio::time::timeout(Duration::from_secs(60), waits).await.context("load never waited")??);
+        known.push(tokio::time::timeout(Duration::from_mins(1), waits).await.context("load never waited")??);
         end(signal, task).await?.expect(code)?;
     }
     holder.batch_execute("ROLLBACK").await?;
