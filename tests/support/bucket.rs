@@ -55,14 +55,7 @@ impl S3 {
 
     /// A bucket in it.
     pub fn bucket(&self, name: &str) -> Bucket {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
-            .region(Region::new("us-east-1"))
-            .endpoint_url(self.endpoint())
-            .force_path_style(true)
-            .build();
-        Bucket { client: Client::from_conf(config), name: name.to_owned() }
+        Bucket::at(&self.endpoint(), name)
     }
 }
 
@@ -74,6 +67,18 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// A bucket served at an endpoint.
+    pub fn at(endpoint: &str, name: &str) -> Self {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
+            .region(Region::new("us-east-1"))
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            .build();
+        Self { client: Client::from_conf(config), name: name.to_owned() }
+    }
+
     /// All keys, in order; none if the bucket does not exist.
     pub async fn keys(&self) -> anyhow::Result<Vec<String>> {
         let mut keys = Vec::new();
@@ -114,6 +119,26 @@ impl Bucket {
     /// A JSON object.
     pub async fn json(&self, key: &str) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_slice(&self.get(key).await?)?)
+    }
+
+    /// The keys of all multipart uploads that were begun and not ended.
+    pub async fn uploads(&self) -> anyhow::Result<Vec<String>> {
+        let (mut keys, mut key_marker, mut id_marker) = (Vec::new(), None, None);
+        loop {
+            let page = self.client.list_multipart_uploads().bucket(&self.name);
+            let page = page.set_key_marker(key_marker).set_upload_id_marker(id_marker).send().await?;
+            keys.extend(page.uploads().iter().filter_map(|upload| upload.key().map(str::to_owned)));
+            if page.is_truncated() != Some(true) {
+                return Ok(keys);
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+
+    /// Begins a multipart upload, and leaves it.
+    pub async fn begin_upload(&self, key: &str) -> anyhow::Result<()> {
+        self.client.create_multipart_upload().bucket(&self.name).key(key).send().await?;
+        Ok(())
     }
 
     /// Writes an object, whatever is there.

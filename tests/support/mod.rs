@@ -9,11 +9,13 @@
 //! | [`relay`] | a relay before a server, to hold its answers back |
 //! | [`task`] | `delsert` run as a process, and what it answered |
 //! | [`ground`] | the three ends together, and a configuration that names them |
+//! | [`rest`] | whether all three ends are at rest, and what they hold agrees |
 
 pub mod bucket;
 pub mod ground;
 pub mod postgres;
 pub mod relay;
+pub mod rest;
 pub mod server;
 pub mod source;
 pub mod task;
