@@ -1,4 +1,5 @@
-//! A relay before a server, whose answers can be held back at a byte: what happens meanwhile is up to the test.
+//! A relay before a server, whose answers can be held back at a byte, and whose connections can be cut: what happens
+//! meanwhile is up to the test.
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ struct Gate {
     left: watch::Sender<Option<usize>>,
     /// Whether an answer is held back.
     held: watch::Sender<bool>,
+    /// How often all connections were cut.
+    cuts: watch::Sender<u64>,
 }
 
 impl Relay {
@@ -29,7 +32,11 @@ impl Relay {
     pub async fn start(server: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let gate = Arc::new(Gate { left: watch::Sender::new(None), held: watch::Sender::new(false) });
+        let gate = Arc::new(Gate {
+            left: watch::Sender::new(None),
+            held: watch::Sender::new(false),
+            cuts: watch::Sender::new(0),
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, server, Arc::clone(&gate)));
         Ok(Self { port, gate, _tasks: tasks })
@@ -46,6 +53,13 @@ impl Relay {
         Ok(())
     }
 
+    /// Breaks all connections that there are, and gives how many there were; new ones may follow at once.
+    pub fn cut(&self) -> usize {
+        let connections = self.gate.cuts.receiver_count();
+        self.gate.cuts.send_modify(|cuts| *cuts += 1);
+        connections
+    }
+
     /// Lets all pass.
     pub fn open(&self) {
         self.gate.held.send_replace(false);
@@ -56,7 +70,9 @@ impl Relay {
 async fn serve(listener: TcpListener, server: u16, gate: Arc<Gate>) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
         let gate = Arc::clone(&gate);
+        let mut cuts = gate.cuts.subscribe();
         connections.spawn(async move {
             // A small buffer, so that the server cannot run far ahead of what was let pass.
             let Ok(socket) = TcpSocket::new_v4() else { return };
@@ -65,7 +81,12 @@ async fn serve(listener: TcpListener, server: u16, gate: Arc<Gate>) {
             let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = upstream.into_split();
-            tokio::join!(pass(from_client, to_server, None), pass(from_server, to_client, Some(gate)));
+            let both =
+                async { tokio::join!(pass(from_client, to_server, None), pass(from_server, to_client, Some(gate))) };
+            tokio::select! {
+                _ = both => {}
+                _ = cuts.changed() => {}
+            }
         });
     }
 }
@@ -133,6 +154,25 @@ mod tests {
         relay.open();
         client.read_exact(&mut buffer[..3]).await?;
         assert_eq!(&buffer[..3], b"def");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_the_connections_there_are_and_no_later_one() -> anyhow::Result<()> {
+        let server = TcpListener::bind("127.0.0.1:0").await?;
+        let relay = Relay::start(server.local_addr()?.port()).await?;
+        assert_eq!(relay.cut(), 0);
+        let mut client = TcpStream::connect(("127.0.0.1", relay.port)).await?;
+        let (mut upstream, _) = server.accept().await?;
+        client.write_all(b"a").await?;
+        assert_eq!(upstream.read_u8().await?, b'a');
+        assert_eq!(relay.cut(), 1);
+        assert!(client.read_u8().await.is_err(), "the client's side stayed");
+        assert!(upstream.read_u8().await.is_err(), "the server's side stayed");
+        let mut client = TcpStream::connect(("127.0.0.1", relay.port)).await?;
+        let (mut upstream, _) = server.accept().await?;
+        client.write_all(b"b").await?;
+        assert_eq!(upstream.read_u8().await?, b'b');
         Ok(())
     }
 }
