@@ -19,13 +19,15 @@ build: install
 demo: build ## Watch delsert do its whole job on a small shop; KEEP=1 leaves all running to play with
 	KEEP=$(KEEP) cargo run --quiet --example demo
 
-test: build ## Run all tests: Rust, and independent SQL Server clients against the stand-in
-	cargo test --workspace
+test: install ## Run all tests: Rust, and independent SQL Server clients against the stand-in
+	cargo build --workspace --bins --features crash-points
+	cargo test --workspace --features crash-points
 	tests/clients/run.sh
 
 lint: install ## Check format, lints and documentation
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --bins -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'lint: cargo-deny is not installed: licences and advisories not checked'; fi
 

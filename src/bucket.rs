@@ -10,7 +10,11 @@ use bytes::Bytes;
 use std::time::Duration;
 
 use crate::config;
+use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
+
+/// The object, under the prefix, by which `check` proves that create-only writes are honoured.
+pub const PROBE: &str = "create-only.json";
 
 /// How a create-only write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,22 +132,25 @@ impl Bucket {
             );
         }
         match request.send().await {
-            Ok(_) => Ok(true),
+            Ok(_) => crash::after(Step::BucketCreated).map(|()| true),
             Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(false),
             Err(error) => Err(self.error("does not exist and cannot be created", &error)),
         }
     }
 
-    /// Proves that a create-only write is refused where an object is.
+    /// Proves that a create-only write is refused where an object is: at [`PROBE`], which stays, so that nothing is
+    /// left behind by a check that dies and no check removes what another just wrote.
     ///
     /// # Errors
     /// [`Kind::BucketOverwrites`] if it is not.
-    pub async fn prove_create_only(&self, path: &str) -> Result<()> {
-        let key = self.key(path);
-        self.create(&key, Bytes::from_static(b"probe")).await?;
-        let second = self.create(&key, Bytes::from_static(b"second")).await;
-        self.remove(std::slice::from_ref(&key)).await?;
-        if second? == Created::New {
+    pub async fn prove_create_only(&self) -> Result<()> {
+        let key = self.key(PROBE);
+        let says = Bytes::from_static(
+            b"{\"about\": \"delsert check tries to overwrite this object, and must not be able to\"}",
+        );
+        self.create(&key, says.clone()).await?;
+        crash::after(Step::ProbeWritten)?;
+        if self.create(&key, says).await? == Created::New {
             let message = format!("bucket '{}' overwrites an object in spite of If-None-Match: *", self.name);
             return Err(Error::new(Kind::BucketOverwrites, message).advice(
                 "Two workers could both believe that they wrote a batch. Use Amazon S3, or a server that honours conditional writes",
@@ -292,6 +299,7 @@ impl Bucket {
         for key in keys {
             let removed = self.client.delete_object().bucket(&self.name).key(key).send().await;
             removed.map_err(|error| self.error(&format!("cannot remove '{key}'"), &error))?;
+            crash::after(Step::ObjectRemoved)?;
         }
         Ok(())
     }
@@ -362,7 +370,7 @@ impl Bucket {
             Err(error) if status(&error) != Some(404) => {
                 Err(self.error(&format!("cannot abort the upload of '{}'", upload.key), &error))
             }
-            _ => Ok(()),
+            _ => crash::after(Step::UploadAborted),
         }
     }
 

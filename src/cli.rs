@@ -105,6 +105,11 @@ pub async fn main() -> u8 {
     };
     start_logs(cli.log_format);
     let task = cli.command.name();
+    #[cfg(feature = "crash-points")]
+    let _armed = match crate::crash::arm() {
+        Ok(armed) => armed,
+        Err(error) => return failed(task, "", error, &cli),
+    };
     let signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return failed(task, "", error, &cli),

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bucket::{Bucket, Upload};
 use crate::config::Compression;
+use crate::crash::{self, Step};
 use crate::csv::Encoder;
 use crate::digest;
 use crate::error::{Error, Kind, Result};
@@ -198,13 +199,17 @@ impl<'a> Writer<'a> {
         let tag = match part.upload.clone() {
             None => {
                 part.account(&rest);
-                self.bucket.put(&part.key, Bytes::from(rest)).await?
+                let tag = self.bucket.put(&part.key, Bytes::from(rest)).await?;
+                crash::after(Step::PartPut)?;
+                tag
             }
             Some(upload) => {
                 if !rest.is_empty() {
                     part.send(self.bucket, rest).await?;
                 }
-                self.bucket.complete_upload(&upload, std::mem::take(&mut part.pieces)).await?
+                let tag = self.bucket.complete_upload(&upload, std::mem::take(&mut part.pieces)).await?;
+                crash::after(Step::UploadCompleted)?;
+                tag
             }
         };
         let stored = self.bucket.head(&part.key).await?;
@@ -248,11 +253,15 @@ impl OpenPart {
         self.account(&piece);
         let upload = match &self.upload {
             Some(upload) => upload,
-            None => self.upload.insert(bucket.begin_upload(&self.key).await?),
+            None => {
+                let begun = bucket.begin_upload(&self.key).await?;
+                crash::after(Step::UploadBegun)?;
+                self.upload.insert(begun)
+            }
         };
         let number = i32::try_from(self.pieces.len() + 1).unwrap_or(i32::MAX);
         self.pieces.push(bucket.upload_piece(upload, number, Bytes::from(piece)).await?);
-        Ok(())
+        crash::after(Step::PieceSent)
     }
 }
 

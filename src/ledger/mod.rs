@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::bucket::{Bucket, Created, Upload};
+use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Opening};
 use crate::table::TableName;
@@ -129,7 +130,9 @@ impl Ledger {
     /// The bucket's.
     pub async fn open(&self, opening: &Opening) -> Result<Created> {
         let path = layout::open_path(&self.path(&opening.table.name), opening.generation);
-        self.bucket.create(&self.bucket.key(&path), json(opening)?).await
+        let created = self.bucket.create(&self.bucket.key(&path), json(opening)?).await?;
+        crash::after(Step::GenerationOpened)?;
+        Ok(created)
     }
 
     /// A generation's `open.json`; `None` if it is not open.
@@ -197,6 +200,7 @@ impl Ledger {
         let path = layout::manifest_path(&self.path(table), manifest.generation, manifest.sequence);
         let key = self.bucket.key(&path);
         if self.bucket.create(&key, json(manifest)?).await? == Created::New {
+            crash::after(Step::ManifestWritten)?;
             return Ok(Publication::Won);
         }
         let found = self.manifest(table, manifest.generation, manifest.sequence).await?;
@@ -213,7 +217,8 @@ impl Ledger {
     pub async fn mark_applied(&self, table: &TableName, generation: u64, sequence: u64, attempt: Uuid) -> Result<()> {
         let path = layout::applied_path(&self.path(table), generation, sequence);
         let mark = AppliedMark { format: crate::manifest::FORMAT, attempt, applied_at: Utc::now() };
-        self.bucket.create(&self.bucket.key(&path), json(&mark)?).await.map(drop)
+        self.bucket.create(&self.bucket.key(&path), json(&mark)?).await?;
+        crash::after(Step::AppliedMarked)
     }
 
     /// Removes objects.

@@ -11,6 +11,7 @@ use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, AnyTarget, Context, Pool, for_each_table, idle};
 use crate::bucket::{Bucket, Created, Upload};
 use crate::config::{Config, Target as TargetConfig};
+use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
@@ -139,7 +140,7 @@ async fn open_bucket(context: &Context) -> Result<Ledger> {
     if bucket.ensure().await? {
         tracing::info!(bucket = bucket.name(), "created the bucket");
     }
-    bucket.prove_create_only(&format!("probe-{}", Uuid::new_v4())).await?;
+    bucket.prove_create_only().await?;
     tracing::info!(bucket = bucket.name(), "bucket answers, and honours create-only writes");
     Ok(Ledger::new(bucket, context.config.sync.name.clone()))
 }
@@ -163,6 +164,7 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
         .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true"));
     }
     source.enable_capture().await?;
+    crash::after(Step::DatabaseEnabled)?;
     tracing::info!(database = info.database, "enabled change data capture");
     info.captures = true;
     Ok(())
@@ -200,6 +202,7 @@ async fn enable_tables<S: Source>(
         }
         let refusal = match source.enable_table(&owner, &flow.found, &flow.table).await {
             Ok(()) => {
+                crash::after(Step::InstanceMade)?;
                 tracing::info!(table = %flow.name(), "enabled change data capture");
                 None
             }

@@ -14,6 +14,7 @@ use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, Context, Pool, for_each_table, idle};
 use crate::bucket::Created;
 use crate::config::{OnGap, Purge, Source as SourceConfig};
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
 use crate::ledger::view::View;
@@ -256,7 +257,11 @@ impl<S: Source> Shared<S> {
         let tracked = Tracked { table: &found.table, capture };
         let purged = async {
             match self.durable(&found.table.name, view, tail).await? {
-                Some(position) => source.purge(tracked, &position).await.map(|purged| purged.then_some(position)),
+                Some(position) => {
+                    let purged = source.purge(tracked, &position).await?;
+                    crash::after(crash::Step::HistoryPurged)?;
+                    Ok::<_, Error>(purged.then_some(position))
+                }
                 None => Ok(None),
             }
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnyTarget, Context, Pool, for_each_table};
 use crate::config::{Config, Target as TargetConfig};
+use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
 use crate::ledger::decide::{self, Place};
@@ -164,6 +165,7 @@ async fn apply<T: Target>(
     let Some(manifest) = ledger.manifest(table, next.0, next.1).await? else { return Ok(None) };
     let place = T::place(config, &manifest.table)?;
     let mut load = target.begin(&place).await?;
+    crash::after(Step::Locked)?;
     let watermark = load.watermark().clone();
     // Only under the lock is the order certain: the ledger is listed anew.
     let view = ledger.view(table).await?;
@@ -185,6 +187,7 @@ async fn apply<T: Target>(
         }
     };
     load.commit().await?;
+    crash::after(Step::Committed)?;
     Ok(Some((manifest, applied.deleted)))
 }
 

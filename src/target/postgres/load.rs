@@ -10,6 +10,7 @@ use super::copy::Copier;
 use super::failure::{self, Server};
 use super::{objects, prepare, read_watermark, shape};
 use crate::bucket::Bucket;
+use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::target::delsert::{self, Objects, SCHEMA};
@@ -165,6 +166,7 @@ impl<'a> PostgresLoad<'a> {
         let copier = Copier::new(&self.transaction, self.server, self.table, &self.objects, &manifest.encoding);
         for part in &manifest.parts {
             copier.copy(part, bucket).await?;
+            crash::after(Step::PartCopied)?;
         }
         self.count(manifest).await?;
         if manifest.upserts + manifest.deletes >= ANALYZE_FROM {
@@ -172,6 +174,7 @@ impl<'a> PostgresLoad<'a> {
         }
         let delete = delsert::delete(self.table, &self.objects, manifest.kind);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
+        crash::after(Step::KeysDeleted)?;
         let insert = delsert::insert(self.table, &self.objects);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
         if inserted != manifest.upserts {
@@ -180,7 +183,9 @@ impl<'a> PostgresLoad<'a> {
             return Err(Error::new(Kind::TargetRefused, message)
                 .advice("Nothing was applied. A trigger or rule on that table drops rows: remove it"));
         }
+        crash::after(Step::RowsInserted)?;
         self.move_watermark(manifest).await?;
+        crash::after(Step::WatermarkMoved)?;
         self.truncate_staging().await?;
         Ok(Applied { inserted, deleted })
     }

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Transaction};
 
 use super::failure::Server;
 use super::{objects, read_watermark, shape};
+use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
 use crate::target::{Prepared, TargetTable};
@@ -31,7 +32,9 @@ pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) 
             let run = changing.batch_execute(statement).await;
             run.map_err(|error| refused(server, table, statement, &error))?;
         }
+        crash::after(Step::TablesMade)?;
         changing.commit().await.map_err(|error| server.failed("commit the new tables", &error))?;
+        crash::after(Step::TablesCommitted)?;
         changes.extend(statements);
     }
     Ok(Prepared { changes })
@@ -67,6 +70,7 @@ async fn make_schemas(client: &mut Client, server: &Server, table: &TargetTable)
         changes.push(statement);
     }
     making.commit().await.map_err(|error| server.failed("commit the new schemas", &error))?;
+    crash::after(Step::SchemasCommitted)?;
     Ok(changes)
 }
 

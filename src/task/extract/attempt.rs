@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::window::{self, Step};
+use crate::crash::{self, Step as Durable};
 use crate::csv::{Dialect, Encoder, FIRST_SENTINEL};
 use crate::error::{Kind, Result};
 use crate::ledger::Publication;
@@ -70,7 +71,10 @@ pub async fn make<S: Source>(
 impl<S: Source> Attempt<'_, S> {
     async fn run(&self, source: &mut S, step: &Step) -> Result<Outcome> {
         match self.write(source, step).await {
-            Ok(Some(manifest)) => self.publish(manifest).await,
+            Ok(Some(manifest)) => {
+                crash::after(Durable::PartsVerified)?;
+                self.publish(manifest).await
+            }
             Ok(None) => {
                 self.remove_own().await;
                 let Step::Window { from, .. } = step else { return Ok(Outcome::Lost) };
