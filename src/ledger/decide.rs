@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::Publication;
 use super::view::View;
+use crate::config::{OnGap, Purge};
 use crate::error::{Error, Kind, Result};
 
 /// How many applied batches keep their manifests, for a person to look at.
@@ -36,6 +37,15 @@ pub fn next_batch(view: &View, watermark: Place) -> Result<Option<Place>> {
         Some(_) if view.newest_open().is_some_and(|newest| newest > next.0 && view.tail().is_none()) => Ok(None),
         Some(error) => Err(error),
     }
+}
+
+/// Rule 4: whether the batch chosen before the table's lock was held is still the next one under it: neither the
+/// watermark moved from `seen`, nor the ledger.
+///
+/// # Errors
+/// As [`next_batch`].
+pub fn is_still_next(view: &View, seen: Place, watermark: Place, next: Place) -> Result<bool> {
+    Ok(next_batch(view, watermark)? == Some(next) && watermark == seen)
 }
 
 /// What forbids applying `next` and all after it.
@@ -80,9 +90,34 @@ pub fn next_generation(view: &View, watermark: Place) -> u64 {
     1 + view.highest().unwrap_or(0).max(watermark.0)
 }
 
+/// The generation that mends a gap in the newest open one: the next, and no other. `None` where the policy leaves gaps
+/// to a person, and where the newest holds only its snapshot: another would meet the same gap.
+pub fn mended_by(view: &View, on_gap: OnGap) -> Option<u64> {
+    let (generation, sequence) = view.tail()?;
+    (on_gap == OnGap::Resync && sequence > 1).then_some(generation + 1)
+}
+
+/// Rule 6: the batch behind whose end history may go, always of the newest open generation: its tail, or its newest
+/// batch marked applied. `None`: nothing may.
+pub fn durable(view: &View, purge: Purge) -> Option<Place> {
+    match purge {
+        Purge::Never => None,
+        Purge::AfterExtract => view.tail(),
+        Purge::AfterLoad => {
+            let newest = view.newest_open()?;
+            Some((newest, view.generations.get(&newest)?.newest_applied()?))
+        }
+    }
+}
+
 /// Keys that load removes once the watermark proves them done: all at or below it, but the newest [`KEPT`] applied
 /// manifests of its generation with their marks, and what opened it. Nothing above the watermark.
 pub fn tidy(view: &View, watermark: Place) -> Vec<String> {
+    tidy_keeping(KEPT, view, watermark)
+}
+
+/// As [`tidy`], with another number of manifests to keep.
+pub fn tidy_keeping(kept: usize, view: &View, watermark: Place) -> Vec<String> {
     let mut doomed = Vec::new();
     for (number, generation) in view.generations.range(..=watermark.0) {
         let current = *number == watermark.0;
@@ -92,7 +127,7 @@ pub fn tidy(view: &View, watermark: Place) -> Vec<String> {
         let done: Vec<_> =
             generation.batches.iter().filter(|(sequence, _)| (*number, **sequence) <= watermark).collect();
         let manifests = done.iter().rev().filter(|(_, batch)| current && batch.manifest.is_some());
-        let kept_from = manifests.take(KEPT).last().map_or(u64::MAX, |(sequence, _)| **sequence);
+        let kept_from = manifests.take(kept).last().map_or(u64::MAX, |(sequence, _)| **sequence);
         for (sequence, batch) in done {
             doomed.extend(batch.files.iter().map(|(_, key)| key.clone()));
             if *sequence < kept_from {
@@ -205,6 +240,43 @@ mod tests {
         assert_eq!(view("1 1/1 2/1").tail(), Some((1, 1)), "a generation that nobody opened is not one");
         assert_eq!(next_generation(&view("1 2"), (0, 0)), 3);
         assert_eq!(next_generation(&view(""), (7, 1)), 8);
+    }
+
+    #[test]
+    fn r4_what_moved_before_the_lock_is_chosen_anew() {
+        let ledger = view("1 1/1 1/2 1/3");
+        assert!(is_still_next(&ledger, (1, 1), (1, 1), (1, 2)).unwrap());
+        assert!(!is_still_next(&ledger, (1, 1), (1, 2), (1, 2)).unwrap(), "a rival applied it");
+        assert!(!is_still_next(&ledger, (1, 1), (1, 2), (1, 3)).unwrap(), "the watermark moved");
+        assert!(!is_still_next(&view("1 1/1 1/2 2 2/1"), (1, 1), (1, 1), (1, 2)).unwrap(), "a newer snapshot came");
+        assert!(is_still_next(&view("1 1/1 1/3"), (1, 1), (1, 1), (1, 2)).is_err());
+    }
+
+    #[test]
+    fn a_gap_is_mended_by_the_next_generation_and_not_twice_in_a_row() {
+        assert_eq!(mended_by(&view("1 1/1 1/2"), OnGap::Resync), Some(2));
+        assert_eq!(mended_by(&view("1 1/1 1/2"), OnGap::Fail), None);
+        assert_eq!(mended_by(&view("1 1/1 1/2 2"), OnGap::Resync), None, "already mended");
+        assert_eq!(mended_by(&view("1 1/1 1/2 2 2/1"), OnGap::Resync), None, "only a snapshot");
+        assert_eq!(
+            mended_by(&view("1 1/1 1/2 2 2/1 2/2 3/1p"), OnGap::Resync),
+            Some(3),
+            "one more than the newest open"
+        );
+    }
+
+    #[test]
+    fn r6_durable_is_what_the_newest_open_generation_holds() {
+        for (ledger, extracted, loaded) in [
+            ("1", None, None),
+            ("1 1/1 1/1a 1/2", Some((1, 2)), Some((1, 1))),
+            ("1 1/1 1/1a 1/2 1/2a 2", None, None),
+            ("1 1/1 1/1a 1/2 1/2a 2 2/1", Some((2, 1)), None),
+        ] {
+            assert_eq!(durable(&view(ledger), Purge::AfterExtract), extracted, "{ledger}");
+            assert_eq!(durable(&view(ledger), Purge::AfterLoad), loaded, "{ledger}");
+            assert_eq!(durable(&view(ledger), Purge::Never), None, "{ledger}");
+        }
     }
 
     #[test]

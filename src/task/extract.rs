@@ -13,11 +13,11 @@ use chrono::Utc;
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, Context, Pool, for_each_table, idle};
 use crate::bucket::Created;
-use crate::config::{OnGap, Purge, Source as SourceConfig};
+use crate::config::{Purge, Source as SourceConfig};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::Ledger;
 use crate::ledger::view::View;
+use crate::ledger::{Ledger, decide};
 use crate::manifest::{Manifest, Opening};
 use crate::position::Position;
 use crate::source::{Capture, Source, SourceInfo, SourceTable, Tracked};
@@ -160,11 +160,12 @@ impl<S: Source> Shared<S> {
             // Another worker may have moved the ledger.
             let now = self.ledger.view(name).await?;
             if now.tail() == view.tail() && now.newest_open() == view.newest_open() {
-                if error.kind() != Kind::Gap || gap_mended || !self.may_resync(&now) {
+                let mended_by = decide::mended_by(&now, self.context.config.sync.on_gap);
+                let Some(generation) = mended_by.filter(|_| error.kind() == Kind::Gap && !gap_mended) else {
                     return Err(error);
-                }
+                };
                 tracing::warn!(table = %name, %error, "opening a new generation");
-                self.reopen(&job.table, &now).await?;
+                self.reopen(&job.table, &now, generation).await?;
                 gap_mended = true;
             }
             view = self.ledger.view(name).await?;
@@ -217,19 +218,14 @@ impl<S: Source> Shared<S> {
         })
     }
 
-    /// Whether a gap may be mended by a new generation: configured so, and not the second in a row.
-    fn may_resync(&self, view: &View) -> bool {
-        self.context.config.sync.on_gap == OnGap::Resync && view.tail().is_some_and(|(_, sequence)| sequence > 1)
-    }
-
-    /// Opens the generation after the newest open one, and no other.
-    async fn reopen(&self, found: &SourceTable, view: &View) -> Result<()> {
+    /// Opens the generation that mends a gap in the newest open one.
+    async fn reopen(&self, found: &SourceTable, view: &View, generation: u64) -> Result<()> {
         let opening = self.opening(found, view).await?;
         // As the table is now, if it can be read so.
         let now = found.capture(&found.table).map(|_| found.table.clone());
         let next = Opening {
             attempt: uuid::Uuid::new_v4(),
-            generation: opening.generation + 1,
+            generation,
             table: now.unwrap_or(opening.table),
             source: self.info.fingerprint.clone(),
             opened_at: Utc::now(),
@@ -276,17 +272,11 @@ impl<S: Source> Shared<S> {
         true
     }
 
-    /// The position behind which history may go: the end of the tail, or of the newest batch marked applied. `known` is
-    /// a manifest at hand.
+    /// The position behind which history may go: the end of what is durable. `known` is a manifest at hand.
     async fn durable(&self, name: &TableName, view: &View, known: Option<&Manifest>) -> Result<Option<Position>> {
-        let place = match self.context.config.sync.purge {
-            Purge::Never => None,
-            Purge::AfterExtract => view.tail(),
-            Purge::AfterLoad => view
-                .newest_open()
-                .and_then(|generation| Some((generation, view.generations.get(&generation)?.newest_applied()?))),
+        let Some((generation, sequence)) = decide::durable(view, self.context.config.sync.purge) else {
+            return Ok(None);
         };
-        let Some((generation, sequence)) = place else { return Ok(None) };
         if let Some(known) = known.filter(|known| (known.generation, known.sequence) == (generation, sequence)) {
             return Ok(Some(known.window.to.clone()));
         }

@@ -169,8 +169,8 @@ async fn apply<T: Target>(
     let watermark = load.watermark().clone();
     // Only under the lock is the order certain: the ledger is listed anew.
     let view = ledger.view(table).await?;
-    let still = decide::next_batch(&view, (watermark.generation, watermark.sequence));
-    if (watermark.generation, watermark.sequence) != at || still.as_ref().ok() != Some(&Some(next)) {
+    let still = decide::is_still_next(&view, at, (watermark.generation, watermark.sequence), next);
+    if !matches!(still, Ok(true)) {
         load.rollback().await?;
         return still.map(|_| None);
     }
