@@ -6,6 +6,7 @@ mod adventureworks;
 mod commands;
 mod comparator;
 mod contract;
+mod crash;
 mod messages;
 mod overlap;
 mod rules;

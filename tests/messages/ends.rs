@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 
-use anyhow::ensure;
 use standin::s3::{Fault, Moment};
 
 use super::Wrong;

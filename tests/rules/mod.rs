@@ -20,4 +20,4 @@ mod r5_next_batch;
 mod r6_purge;
 mod r7_signals;
 pub mod stage;
-mod watched;
+pub mod watched;

@@ -32,3 +32,12 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     ensure!(path.is_file(), "{} is missing; build it first: cargo build --workspace --bins", path.display());
     Ok(path)
 }
+
+/// Says loudly that a test was skipped, which in CI is a failure.
+pub fn skip(what: &str) -> anyhow::Result<()> {
+    ensure!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "skipped: {what}");
+    // Past the test's capture, which would hide it.
+    let mut stderr = std::fs::OpenOptions::new().append(true).open("/dev/stderr")?;
+    std::io::Write::write_all(&mut stderr, format!("SKIPPED: {what}\n").as_bytes())?;
+    Ok(())
+}

@@ -74,6 +74,7 @@ pub async fn faults(
         faults.extend(found.into_iter().map(|fault| format!("{table}: {fault}")));
         known.push(folder);
     }
+    known.push(format!("{PREFIX}/create-only.json"));
     let strange = keys.iter().filter(|key| known.iter().all(|folder| !key.starts_with(folder)));
     faults.extend(strange.map(|key| format!("object of no table: {key}")));
     faults.extend(staging(target).await?);
