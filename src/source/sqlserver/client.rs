@@ -182,14 +182,20 @@ fn classify_connect(place: &str, user: &str, error: &tiberius::error::Error) -> 
         )
         .advice("Check source.database, and that the login has a user in it"),
         Driver::Server(_) => classify(place, error),
+        // Cut off in the handshake: what TLS itself finds wrong comes as invalid data.
+        Driver::Io { kind, .. } if *kind != IoErrorKind::InvalidData => unreachable(place, &text),
         _ if text.contains("ncrypt") || matches!(error, Driver::Tls(_)) || is_tls_text(&text) => {
             Error::new(Kind::SourceTls, format!("TLS with SQL Server {place} failed: {}", innermost(&text))).advice(
                 "Give the authority's certificate by source.ca_file; or, knowing the risk, set source.trust_server_certificate = true; source.encrypt = \"off\" only where the network is trusted",
             )
         }
-        _ => Error::new(Kind::SourceUnreachable, format!("SQL Server {place} does not answer: {}", innermost(&text)))
-            .advice("Check source.host and source.port, that the server runs and listens on TCP, and the network between"),
+        _ => unreachable(place, &text),
     }
+}
+
+fn unreachable(place: &str, text: &str) -> Error {
+    Error::new(Kind::SourceUnreachable, format!("SQL Server {place} does not answer: {}", innermost(text)))
+        .advice("Check source.host and source.port, that the server runs and listens on TCP, and the network between")
 }
 
 fn is_tls_text(text: &str) -> bool {
@@ -258,4 +264,21 @@ struct ServerMessage(u32);
 /// The number of the server's message that an error stems from.
 pub fn number(error: &Error) -> Option<u32> {
     error.cause().and_then(|cause| cause.downcast_ref::<ServerMessage>()).map(|message| message.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_cut_in_the_handshake_is_no_fault_of_tls() {
+        for (kind, message, expected) in [
+            (IoErrorKind::UnexpectedEof, "tls handshake eof", Kind::SourceUnreachable),
+            (IoErrorKind::ConnectionReset, "Connection reset by peer", Kind::SourceUnreachable),
+            (IoErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer", Kind::SourceTls),
+        ] {
+            let error = tiberius::error::Error::Io { kind, message: message.to_owned() };
+            assert_eq!(classify_connect("host:1433/shop", "user", &error).kind(), expected, "{message}");
+        }
+    }
 }
