@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod messages;
 mod overlap;
+mod recovery;
 mod rules;
 mod shop;
 mod support;

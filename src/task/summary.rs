@@ -52,6 +52,8 @@ pub struct TableSummary {
     pub to: Option<Position>,
     /// What failed, why, and what to do.
     pub error: Option<String>,
+    /// The name of its kind, by which `docs/recovery.md` has it.
+    pub error_kind: Option<&'static str>,
 }
 
 impl TableSummary {
@@ -68,7 +70,14 @@ impl TableSummary {
             from: None,
             to: None,
             error: None,
+            error_kind: None,
         }
+    }
+
+    /// A table that an error stopped.
+    fn stopped(table: &TableName, status: TableStatus, error: &Error) -> Self {
+        let (text, kind) = (error.to_string(), error.kind().name());
+        Self { status, error: Some(text), error_kind: Some(kind), ..Self::idle(table) }
     }
 }
 
@@ -99,6 +108,8 @@ pub struct Summary {
     pub findings: Vec<String>,
     /// What failed as a whole.
     pub error: Option<String>,
+    /// The name of the first such error's kind.
+    pub error_kind: Option<&'static str>,
     /// Tables, by name.
     pub tables: Vec<TableSummary>,
 }
@@ -131,6 +142,7 @@ impl Report {
             seconds: 0.0,
             findings: Vec::new(),
             error: None,
+            error_kind: None,
             tables: Vec::new(),
         };
         Self { summary, codes: Vec::new(), blocked: Vec::new(), lenient: false, strict: false, started: Instant::now() }
@@ -168,28 +180,28 @@ impl Report {
             return self.table_blocked(name, error);
         }
         let error = error.on(name);
-        tracing::error!(table = %name, kind = ?error.kind(), "{error}");
+        tracing::error!(table = %name, kind = error.kind().name(), "{error}");
         let status = match retry::table(error.kind()) {
             Disposition::Retry => TableStatus::Retry,
             _ => TableStatus::Failed,
         };
-        self.table(TableSummary { status, error: Some(error.to_string()), ..TableSummary::idle(name) });
+        self.table(TableSummary::stopped(name, status, &error));
         self.codes.push(error);
     }
 
     /// Adds a table that cannot go on, without failing the task unless none can.
     pub fn table_blocked(&mut self, name: &TableName, error: Error) {
         let error = error.on(name);
-        tracing::warn!(table = %name, kind = ?error.kind(), "{error}");
-        let text = Some(error.to_string());
-        self.table(TableSummary { status: TableStatus::Blocked, error: text, ..TableSummary::idle(name) });
+        tracing::warn!(table = %name, kind = error.kind().name(), "{error}");
+        self.table(TableSummary::stopped(name, TableStatus::Blocked, &error));
         self.blocked.push(error);
     }
 
     /// Notes what failed as a whole.
     pub fn failed(&mut self, error: Error) {
-        tracing::error!(kind = ?error.kind(), "{error}");
+        tracing::error!(kind = error.kind().name(), "{error}");
         let text = error.to_string();
+        self.summary.error_kind.get_or_insert(error.kind().name());
         self.summary.error = Some(match self.summary.error.take() {
             Some(before) => format!("{before}; {text}"),
             None => text,
@@ -226,12 +238,14 @@ impl Report {
                     mine.from = mine.from.take().or(theirs.from);
                     mine.to = theirs.to.or(mine.to.take());
                     mine.error = mine.error.take().or(theirs.error);
+                    mine.error_kind = mine.error_kind.or(theirs.error_kind);
                 }
             }
         }
         self.summary.cut = self.summary.cut.take().or(other.summary.cut);
         self.summary.findings.extend(other.summary.findings);
         self.summary.error = self.summary.error.take().or(other.summary.error);
+        self.summary.error_kind = self.summary.error_kind.or(other.summary.error_kind);
         self.codes.extend(other.codes);
         self.blocked.extend(other.blocked);
     }
@@ -294,6 +308,7 @@ impl Summary {
                 (self.exit_code, self.status) = (retry::table(error.kind()).exit_code(), "failed");
             }
             self.error.get_or_insert(error.to_string());
+            self.error_kind.get_or_insert(error.kind().name());
         }
         let mut stdout = std::io::stdout().lock();
         let _ = writeln!(stdout, "{}", self.line()).and_then(|()| stdout.flush());
