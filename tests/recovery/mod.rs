@@ -1,4 +1,8 @@
 //! The runbook `docs/recovery.md` against the program: every kind of error, its exit code, what is seen, what to run.
+//!
+//! [`lost`] loses each end and does what the runbook says.
+
+mod lost;
 
 use std::collections::BTreeMap;
 use std::fs;
