@@ -12,4 +12,5 @@ mod overlap;
 mod recovery;
 mod rules;
 mod shop;
+mod soak;
 mod support;

@@ -1,0 +1,47 @@
+//! `make soak KILLS=n SEED=s`: kills real processes at random moments, under continuous writes, and compares.
+//!
+//! `KILLS` (1000) is how many times a living process is killed, frozen or cut off from an end; `SEED` (drawn, and
+//! printed) is where every choice comes from. Ends with 1 on any difference, and keeps the logs then. What it does is in
+//! [`soak`], which the tests run too, a little of it.
+
+#[path = "../../tests/soak/mod.rs"]
+mod soak;
+#[path = "../../tests/support/mod.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod support;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::soak::Options;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("The soak failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<bool> {
+    let kills = number("KILLS")?.unwrap_or(1000);
+    let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    println!("seed {seed}: make soak KILLS={kills} SEED={seed}");
+    let tally = Box::pin(soak::soak(Options { kills, seed })).await?;
+    println!("\n{tally}");
+    Ok(tally.faults.is_empty())
+}
+
+/// A number from the environment; `None` if it is not there, or empty.
+fn number(name: &str) -> anyhow::Result<Option<u64>> {
+    let text = std::env::var(name).unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).with_context(|| format!("{name}={text} is not a whole number"))
+}
