@@ -23,7 +23,7 @@ pub fn winner(mine: Uuid, found: Uuid) -> Publication {
 /// A newer generation that is open is a resync under way: what is wrong with the watermark's own is then mended by its
 /// snapshot, and until that is there nothing is applied over the fault.
 ///
-/// A listing is no moment in time: before an error of this function is told, ledger and watermark are read once more.
+/// An error is certain only if the ledger was listed while the target stood at this watermark.
 ///
 /// # Errors
 /// [`Kind::LedgerLost`] if the ledger does not know the watermark's batch, [`Kind::TargetBehind`] if a batch above the

@@ -108,8 +108,8 @@ pub async fn table_to_tail<T: Target>(
     Ok(summary)
 }
 
-/// The ledger, the watermark, and the batch that follows it. An error is told only after both were read once more: a
-/// load beside this one moves them.
+/// The ledger, the watermark, and the batch that follows it. A load beside this one moves both: an error is told only
+/// if the ledger was listed between two readings of the same watermark.
 ///
 /// # Errors
 /// What stops the table.
@@ -119,17 +119,18 @@ pub async fn next<T: Target>(
     table: &TableName,
     place: &TargetTable,
 ) -> Result<(View, Watermark, Option<Place>)> {
-    let mut read_again = false;
+    let mut before = None;
     loop {
         let view = ledger.view(table).await?;
         let watermark = target.watermark(place).await?.ok_or_else(|| {
             Error::new(Kind::TargetShape, "the target has no watermark for the table")
                 .advice("Run 'delsert check', which makes it")
         })?;
-        match decide::next_batch(&view, (watermark.generation, watermark.sequence)) {
+        let at = (watermark.generation, watermark.sequence);
+        match decide::next_batch(&view, at) {
             Ok(next) => return Ok((view, watermark, next)),
-            Err(error) if read_again => return Err(error),
-            Err(_) => read_again = true,
+            Err(error) if before == Some(at) => return Err(error),
+            Err(_) => before = Some(at),
         }
     }
 }
