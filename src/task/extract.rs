@@ -165,7 +165,7 @@ impl<S: Source> Shared<S> {
                     return Err(error);
                 };
                 tracing::warn!(table = %name, %error, "opening a new generation");
-                self.reopen(&job.table, &now, generation).await?;
+                self.reopen(&job.table, generation).await?;
                 gap_mended = true;
             }
             view = self.ledger.view(name).await?;
@@ -218,9 +218,10 @@ impl<S: Source> Shared<S> {
         })
     }
 
-    /// Opens the generation that mends a gap in the newest open one.
-    async fn reopen(&self, found: &SourceTable, view: &View, generation: u64) -> Result<()> {
-        let opening = self.opening(found, view).await?;
+    /// Opens the generation that mends a gap in the one before it.
+    async fn reopen(&self, found: &SourceTable, generation: u64) -> Result<()> {
+        // Where that one is tidied by now, others have mended the gap and loaded the copy.
+        let Some(opening) = self.ledger.opening(&found.table.name, generation - 1).await? else { return Ok(()) };
         // As the table is now, if it can be read so.
         let now = found.capture(&found.table).map(|_| found.table.clone());
         let next = Opening {
