@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint fmt memory soak
+.PHONY: help install build demo test model lint fmt memory soak
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: install ## Run all tests: Rust, and independent SQL Server clients against
 	cargo build --workspace --bins --features crash-points
 	cargo test --workspace --features crash-points
 	tests/clients/run.sh
+
+model: install ## Explore the protocol's model deeper than the tests do
+	MODEL_DEEPER=1 cargo test -p model -- --nocapture the_protocol
 
 lint: install ## Check format, lints and documentation
 	cargo fmt --all --check
