@@ -31,6 +31,23 @@ pub enum Fault {
     },
     /// The connection breaks without an answer.
     Drop,
+    /// The body of an answer is spoilt: that of `GetObject`, after its work.
+    Body(Spoilt),
+}
+
+/// How the body of an answer is spoilt on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoilt {
+    /// The connection breaks after so many bytes.
+    Cut(usize),
+    /// Nothing comes after so many bytes, and the connection stays.
+    Stalled(usize),
+    /// The byte at that place is another; the checksum in the header is that of what is stored.
+    Flipped(usize),
+    /// The same without a checksum in the header, as from servers that keep none.
+    FlippedUnseen(usize),
+    /// The body is what is stored, and the checksum in the header another's.
+    WrongSum,
 }
 
 /// Called before and after each operation. Implementations may look into the store, even change it.

@@ -23,6 +23,6 @@ mod tests;
 pub mod upload;
 
 pub use access::{Keys, Rights};
-pub use fault::{Fault, Faults, Moment, Operation, Rule, Script};
+pub use fault::{Fault, Faults, Moment, Operation, Rule, Script, Spoilt};
 pub use server::{serve, serve_with};
 pub use store::Store;

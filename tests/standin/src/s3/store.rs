@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -12,6 +13,9 @@ use s3s::{S3Result, s3_error};
 use super::checksum::{Sum, md5_hex};
 use super::fault::{Fault, Faults, Operation};
 use super::upload::Upload;
+
+/// The most entries that S3 gives in a page of a listing.
+const PAGE_LIMIT: i32 = 1000;
 
 /// What is kept with an object beside its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,10 +97,16 @@ pub struct Bucket {
 }
 
 /// The server's state, shared with tests.
-#[derive(Default)]
 pub struct Store {
     buckets: Mutex<BTreeMap<String, Bucket>>,
     faults: RwLock<Option<Arc<dyn Faults>>>,
+    page_limit: AtomicI32,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { buckets: Mutex::default(), faults: RwLock::default(), page_limit: AtomicI32::new(PAGE_LIMIT) }
+    }
 }
 
 impl Store {
@@ -108,6 +118,16 @@ impl Store {
     /// From now on these faults happen.
     pub fn set_faults(&self, faults: Option<Arc<dyn Faults>>) {
         *self.faults.write() = faults;
+    }
+
+    /// From now on no page of a listing has more entries, so that a few keys make many pages.
+    pub fn set_page_limit(&self, entries: i32) {
+        self.page_limit.store(entries.clamp(1, PAGE_LIMIT), Ordering::Relaxed);
+    }
+
+    /// The most entries that a page of a listing has.
+    pub(super) fn page_limit(&self) -> i32 {
+        self.page_limit.load(Ordering::Relaxed)
     }
 
     /// The fault to happen before or after an operation.

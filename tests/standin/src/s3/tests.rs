@@ -267,3 +267,58 @@ async fn faults_strike_before_and_after_the_work() {
     assert!(started.elapsed() >= Duration::from_millis(50));
     assert_eq!(script.left(), 0);
 }
+
+/// Spoils the next answers of an object, one after the other.
+fn spoil(store: &Store, spoilt: impl IntoIterator<Item = Spoilt>) {
+    let rule = |spoilt| Rule {
+        operation: "GetObject".to_owned(),
+        key_part: String::new(),
+        moment: Moment::After,
+        skip: 0,
+        times: 1,
+        fault: Fault::Body(spoilt),
+    };
+    store.set_faults(Some(Arc::new(Script::new(spoilt.into_iter().map(rule).collect()))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoilt_body_is_noticed_by_its_length_or_its_checksum() {
+    let (store, client, _) = start().await;
+    client.put_object().bucket("bucket").key("a").body(body("0123456789")).send().await.unwrap();
+    spoil(&store, [Spoilt::Cut(4), Spoilt::Cut(0), Spoilt::Flipped(3), Spoilt::WrongSum, Spoilt::FlippedUnseen(3)]);
+    for _ in 0..4 {
+        let answer = client.get_object().bucket("bucket").key("a").send().await.unwrap();
+        answer.body.collect().await.unwrap_err();
+    }
+    let answer = client.get_object().bucket("bucket").key("a").send().await.unwrap();
+    assert_eq!(answer.body.collect().await.unwrap().into_bytes(), "0122456789");
+    let answer = client.get_object().bucket("bucket").key("a").send().await.unwrap();
+    assert_eq!(answer.body.collect().await.unwrap().into_bytes(), "0123456789");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_body_gives_its_beginning_and_then_nothing() {
+    let (store, client, _) = start().await;
+    client.put_object().bucket("bucket").key("a").body(body("0123456789")).send().await.unwrap();
+    spoil(&store, [Spoilt::Stalled(4)]);
+    let mut body = client.get_object().bucket("bucket").key("a").send().await.unwrap().body;
+    assert_eq!(body.try_next().await.unwrap().unwrap(), "0123");
+    tokio::time::timeout(Duration::from_millis(200), body.try_next()).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_no_more_entries_than_the_server_gives() {
+    let (store, client, _) = start().await;
+    for key in ["a", "b", "c", "d", "e"] {
+        client.put_object().bucket("bucket").key(key).body(body("x")).send().await.unwrap();
+        client.create_multipart_upload().bucket("bucket").key(key).send().await.unwrap();
+    }
+    store.set_page_limit(2);
+    let page = client.list_objects_v2().bucket("bucket").send().await.unwrap();
+    assert_eq!((page.contents().len(), page.is_truncated()), (2, Some(true)));
+    let page = client.list_objects_v2().bucket("bucket").set_continuation_token(page.next_continuation_token);
+    let page = page.send().await.unwrap();
+    assert_eq!(page.contents().iter().filter_map(|object| object.key()).collect::<Vec<_>>(), ["c", "d"]);
+    let uploads = client.list_multipart_uploads().bucket("bucket").send().await.unwrap();
+    assert_eq!((uploads.uploads().len(), uploads.is_truncated()), (2, Some(true)));
+}

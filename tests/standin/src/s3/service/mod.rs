@@ -2,6 +2,7 @@
 
 mod multipart;
 mod pages;
+mod whole;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 #[allow(clippy::wildcard_imports, reason = "fifty names that are S3's own")]
 use s3s::dto::*;
-use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::s3::checksum::{Algorithm, Claims, Sum};
 use crate::s3::fault::{Fault, Operation};
@@ -83,7 +84,11 @@ impl Service {
     }
 
     async fn strike(&self, operation: &Operation<'_>, done: bool) -> S3Result<()> {
-        match self.store.fault(operation, done) {
+        Self::suffer(self.store.fault(operation, done)).await
+    }
+
+    async fn suffer(fault: Fault) -> S3Result<()> {
+        match fault {
             Fault::None => Ok(()),
             Fault::Delay(time) => {
                 tokio::time::sleep(time).await;
@@ -91,6 +96,7 @@ impl Service {
             }
             Fault::Error { status, code } => Err(injected(status, &code)),
             Fault::Drop => Err(dropped()),
+            Fault::Body(_) => Err(s3_error!(NotImplemented, "only GetObject, once done, has a body to spoil")),
         }
     }
 }
@@ -208,41 +214,7 @@ impl S3 for Service {
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = req.input;
-        faulty!(self, "GetObject", input.bucket, input.key, {
-            let object = self.store.get(&input.bucket, &input.key)?;
-            check_read(&object, input.if_match.as_ref(), input.if_none_match.as_ref())?;
-            let length = object.body.len() as u64;
-            let range = match input.range {
-                None => None,
-                Some(range) => Some(
-                    range
-                        .check(length)
-                        .map_err(|_| s3_error!(InvalidRange, "The requested range is not satisfiable"))?,
-                ),
-            };
-            let part = range.clone().unwrap_or(0..length);
-            let body = object.body.slice(to_index(part.start)..to_index(part.end));
-            let mut output = GetObjectOutput {
-                accept_ranges: Some("bytes".to_owned()),
-                content_length: i64::try_from(body.len()).ok(),
-                content_range: range.map(|range| format!("bytes {}-{}/{length}", range.start, range.end - 1)),
-                body: Some(StreamingBlob::from(Body::from(body))),
-                e_tag: Some(etag(&object.etag)),
-                last_modified: Some(object.modified.into()),
-                content_type: object.attributes.content_type,
-                content_encoding: object.attributes.content_encoding,
-                cache_control: object.attributes.cache_control,
-                metadata: object.attributes.metadata,
-                ..Default::default()
-            };
-            // The checksum is over the whole object: it would not fit a range of it.
-            if input.checksum_mode.is_some() && output.content_range.is_none() {
-                output.checksum_type = Some(checksum_type(&object.sum));
-                show_sum!(output, object.sum);
-            }
-            Ok(output)
-        })
+        self.give_object(req).await
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
@@ -378,8 +350,4 @@ impl S3 for Service {
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         self.upload_page(req).await
     }
-}
-
-fn to_index(place: u64) -> usize {
-    usize::try_from(place).unwrap_or(usize::MAX)
 }

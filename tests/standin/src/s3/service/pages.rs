@@ -14,8 +14,6 @@ use crate::s3::checksum::Algorithm;
 use crate::s3::fault::Operation;
 use crate::s3::listing::{self, Wanted};
 
-const PAGE_LIMIT: i32 = 1000;
-
 impl Service {
     /// A page of objects.
     pub(super) async fn object_page(
@@ -23,7 +21,7 @@ impl Service {
         req: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = req.input;
-        let limit = page_limit(input.max_keys)?;
+        let limit = self.page_limit(input.max_keys)?;
         let prefix = input.prefix.clone().unwrap_or_default();
         faulty!(self, "ListObjectsV2", input.bucket, prefix, {
             let token = input.continuation_token.as_deref().map(from_token).transpose()?;
@@ -70,7 +68,7 @@ impl Service {
     /// A page of an upload's parts.
     pub(super) async fn part_page(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
         let input = req.input;
-        let limit = page_limit(input.max_parts)?;
+        let limit = self.page_limit(input.max_parts)?;
         faulty!(self, "ListParts", input.bucket, input.key, {
             let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id)?;
             let after = input.part_number_marker.unwrap_or(0);
@@ -107,7 +105,7 @@ impl Service {
         req: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let input = req.input;
-        let limit = page_limit(input.max_uploads)?;
+        let limit = self.page_limit(input.max_uploads)?;
         let prefix = input.prefix.clone().unwrap_or_default();
         if input.delimiter.is_some() {
             return Err(s3_error!(NotImplemented, "uploads are not listed by delimiter"));
@@ -149,14 +147,17 @@ impl Service {
             })
         })
     }
-}
 
-fn page_limit(asked: Option<i32>) -> S3Result<i32> {
-    let asked = asked.unwrap_or(PAGE_LIMIT);
-    if asked < 0 {
-        return Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647"));
+    /// How many entries a page has: as many as asked for, but never more than the server gives.
+    fn page_limit(&self, asked: Option<i32>) -> S3Result<i32> {
+        let most = self.store.page_limit();
+        match asked {
+            Some(..0) => {
+                Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647"))
+            }
+            asked => Ok(asked.unwrap_or(most).min(most)),
+        }
     }
-    Ok(asked.min(PAGE_LIMIT))
 }
 
 /// A cell of a listing as `encoding-type=url` wants it.
