@@ -8,6 +8,7 @@
 //! | `values` | types, conversion, arithmetic, collation, storage |
 //! | `operation` | how `SQLite` calls back into `functions` |
 //! | `catalog`, `views` | the catalogue, and the views that show it |
+//! | `injected` | errors that a test orders |
 //! | `run` | runs statements: rows out, rows in, DDL, transactions, procedures |
 //! | `session`, `server` | a connection, and what connections share |
 
@@ -16,6 +17,7 @@ mod catalog;
 mod environment;
 mod error;
 mod functions;
+mod injected;
 mod operation;
 mod run;
 mod script;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::catalog::{self, Catalog, Column, Index, Table, same};
 use super::error::{Result, from_sqlite};
+use super::injected::Orders;
 use super::operation::{self, Operations};
 use super::session::SqlSession;
 use super::values::{collation, storage, types};
@@ -78,6 +79,8 @@ pub struct Shared {
     /// Sessions by number.
     pub sessions: Mutex<BTreeMap<u16, SessionInfo>>,
     cached: Mutex<Option<Arc<Catalog>>>,
+    /// Errors that a test ordered.
+    pub orders: Orders,
     /// When the server started, in ticks.
     pub started: i64,
     /// Identity of the database's log, new with each start.
@@ -196,6 +199,7 @@ impl Engine {
             next_local: AtomicU64::new(0),
             sessions: Mutex::new(BTreeMap::new()),
             cached: Mutex::new(None),
+            orders: Orders::default(),
             started: i64::from(now.day) * super::values::datetime::DAY + now.ticks,
             recovery_fork: *uuid::Uuid::new_v4().as_bytes(),
         };

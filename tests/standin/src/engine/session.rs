@@ -254,7 +254,7 @@ impl Session for SqlSession {
 
     fn batch(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
         self.variables.clear();
-        self.run_batch(sql, params, sink);
+        self.run_as_ordered(sql, params, sink);
     }
 
     fn procedure(&mut self, name: &str, params: &[Param], sink: &mut dyn Sink) {

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod client;
+mod injected;
 mod rows;
 mod scans;
 mod strict;

@@ -1,0 +1,183 @@
+//! Errors that a test orders, by number, at statements that hold a text: what a server does on a bad day.
+//!
+//! `EXEC sys.sp_standin_inject @number = 1205, @text = N'…', @times = 1, @skip = 0, @after_rows = 0`: batches and calls
+//! of `sp_executesql` that hold the text fail with that error, before they begin or after so many rows. A number whose
+//! text the stand-in does not know is refused. The connection ends where the server would end it.
+
+use parking_lot::Mutex;
+
+use super::error::{Result, ends_transaction};
+use super::session::SqlSession;
+use crate::cdc::Outcome;
+use crate::session::{Flow, Param, Sink};
+use crate::value::{Column, SqlError, SqlType, Value};
+
+/// An error that is to come.
+#[derive(Debug, Clone)]
+struct Order {
+    error: SqlError,
+    text: String,
+    skip: i64,
+    times: i64,
+    after_rows: i64,
+}
+
+/// Errors that are to come, in the order in which they were asked for.
+#[derive(Debug, Default)]
+pub struct Orders(Mutex<Vec<Order>>);
+
+impl Orders {
+    /// The order that a batch fulfils, with one time less left of it.
+    fn take(&self, sql: &str) -> Option<Order> {
+        let mut orders = self.0.lock();
+        for order in orders.iter_mut().filter(|order| order.times > 0 && sql.contains(&order.text)) {
+            if order.skip > 0 {
+                order.skip -= 1;
+            } else {
+                order.times -= 1;
+                return Some(order.clone());
+            }
+        }
+        None
+    }
+}
+
+/// The server's error of that number, as `sys.messages` has it.
+fn known(number: i64) -> Option<SqlError> {
+    let (number, severity, text) = match number {
+        701 => (701, 17, "There is insufficient system memory in resource pool 'default' to run this query."),
+        1205 => (
+            1205,
+            13,
+            "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.",
+        ),
+        1222 => (1222, 16, "Lock request time out period exceeded."),
+        3960 => (
+            3960,
+            16,
+            "Snapshot isolation transaction aborted due to update conflict. Retry the transaction or change the isolation level for the update/delete statement.",
+        ),
+        10_054 => (
+            10_054,
+            20,
+            "A transport-level error has occurred when receiving results from the server. (provider: TCP Provider, error: 0 - An existing connection was forcibly closed by the remote host.)",
+        ),
+        40_197 => (
+            40_197,
+            20,
+            "The service has encountered an error processing your request. Please try again. Error code 4221.",
+        ),
+        40_613 => (
+            40_613,
+            20,
+            "Database 'shop' on server 'standin' is not currently available.  Please retry the connection later.",
+        ),
+        _ => return None,
+    };
+    Some(SqlError::new(number, text).severity(severity))
+}
+
+impl SqlSession {
+    /// `sp_standin_inject`.
+    pub fn order_error(&mut self, params: &[Param]) -> Result<Outcome> {
+        let refused = |why: String| SqlError::new(50_000, format!("sp_standin_inject: {why}"));
+        let named = |name: &str| params.iter().find(|param| param.name.eq_ignore_ascii_case(name));
+        let number = |name: &str, default: Option<i64>| match named(name).map(|param| &param.value) {
+            Some(Value::Int(number)) if *number >= 0 => Ok(*number),
+            None => default.ok_or_else(|| refused(format!("{name} is missing"))),
+            _ => Err(refused(format!("{name} is no number"))),
+        };
+        let known_names = ["@number", "@text", "@times", "@skip", "@after_rows"];
+        if let Some(other) = params.iter().find(|param| !known_names.contains(&param.name.to_lowercase().as_str())) {
+            return Err(refused(format!("'{}' is no parameter", other.name)));
+        }
+        if !self.enter()?.sysadmin {
+            return Err(refused("only a sysadmin may".to_owned()));
+        }
+        let Some(Value::Text(text)) = named("@text").map(|param| param.value.clone()) else {
+            return Err(refused("@text is missing".to_owned()));
+        };
+        let wanted = number("@number", None)?;
+        let order = Order {
+            error: known(wanted).ok_or_else(|| refused(format!("the text of error {wanted} is not known here")))?,
+            text,
+            skip: number("@skip", Some(0))?,
+            times: number("@times", Some(1))?,
+            after_rows: number("@after_rows", Some(0))?,
+        };
+        self.shared.orders.0.lock().push(order);
+        Ok(Outcome::default())
+    }
+
+    /// Runs a batch as far as what was ordered lets it.
+    pub fn run_as_ordered(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
+        // What orders errors holds their texts itself.
+        let order = if sql.contains("sp_standin_inject") { None } else { self.shared.orders.take(sql) };
+        let Some(order) = order else { return self.run_batch(sql, params, sink) };
+        if order.after_rows > 0 {
+            self.run_batch(sql, params, &mut Beginning { sink, left: order.after_rows, in_rows: false, ended: false });
+        }
+        if self.transaction.count > 0 && ends_transaction(&order.error) {
+            self.rollback_all(sink);
+        }
+        self.error = order.error.number;
+        sink.message(&order.error);
+    }
+}
+
+/// Passes the first rows on, and nothing after them.
+struct Beginning<'a> {
+    sink: &'a mut dyn Sink,
+    left: i64,
+    in_rows: bool,
+    ended: bool,
+}
+
+impl Beginning<'_> {
+    fn pass(&mut self, pass: impl FnOnce(&mut dyn Sink) -> Flow) -> Flow {
+        if self.ended { Flow::Stop } else { pass(self.sink) }
+    }
+}
+
+impl Sink for Beginning<'_> {
+    fn columns(&mut self, columns: &[Column]) -> Flow {
+        self.in_rows = true;
+        self.pass(|sink| sink.columns(columns))
+    }
+
+    fn poll(&mut self) -> Flow {
+        self.pass(|sink| sink.poll())
+    }
+
+    fn row(&mut self, row: &[Value]) -> Flow {
+        self.ended |= self.left == 0;
+        self.left -= 1;
+        self.pass(|sink| sink.row(row))
+    }
+
+    /// The statement does not come to its end, also where it has no more rows than were to be passed.
+    fn done(&mut self, rows: Option<u64>) -> Flow {
+        self.ended |= self.in_rows;
+        self.pass(|sink| sink.done(rows))
+    }
+
+    fn message(&mut self, message: &SqlError) -> Flow {
+        self.pass(|sink| sink.message(message))
+    }
+
+    fn database_changed(&mut self, old: &str, new: &str) {
+        self.sink.database_changed(old, new);
+    }
+
+    fn transaction(&mut self, descriptor: Option<u64>, committed: bool) {
+        self.sink.transaction(descriptor, committed);
+    }
+
+    fn output(&mut self, name: &str, sql_type: SqlType, value: &Value) {
+        self.sink.output(name, sql_type, value);
+    }
+
+    fn return_status(&mut self, status: i32) {
+        self.sink.return_status(status);
+    }
+}
