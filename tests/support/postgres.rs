@@ -46,7 +46,11 @@ const UNUSUAL: &[&str] = &[
 pub struct Postgres {
     /// Its port on 127.0.0.1.
     pub port: u16,
-    server: Mutex<Server>,
+    /// The newest first: the older ones have ended, and their keepers remove the folder.
+    servers: Mutex<Vec<Server>>,
+    folder: PathBuf,
+    settings: Vec<String>,
+    leash: Leash,
 }
 
 /// A database in it, owned by [`LOADER`].
@@ -87,9 +91,10 @@ impl Postgres {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
             let mut server = serve(&programs, user, (folder.path(), settings), port, leash)?;
             if wait_until_ready(&mut server, port)? {
-                let _ = folder.keep();
                 create_loader(port)?;
-                return Ok(Self { port, server: Mutex::new(server) });
+                let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+                let servers = Mutex::new(vec![server]);
+                return Ok(Self { port, servers, folder: folder.keep(), settings, leash: leash.clone() });
             }
         }
         bail!("PostgreSQL found no free port in five tries")
@@ -113,7 +118,26 @@ impl Postgres {
 
     /// What the server wrote so far.
     pub fn messages(&self) -> String {
-        self.server.lock().map(|server| server.messages()).unwrap_or_default()
+        let servers = self.servers.lock();
+        servers.ok().and_then(|servers| servers.first().map(Server::messages)).unwrap_or_default()
+    }
+
+    /// Ends the server at once, as `pg_ctl restart -m immediate` does, and starts it again, which then recovers.
+    pub fn restart_at_once(&self) -> anyhow::Result<()> {
+        let mut servers = self.servers.lock().map_err(|_| anyhow::anyhow!("another test broke off"))?;
+        let ended = servers.first().context("no server runs")?;
+        let signalled = Command::new("kill").args(["-s", "QUIT", &ended.pid.to_string()]).status()?;
+        ensure!(signalled.success(), "the server cannot be signalled");
+        let started = Instant::now();
+        while !ended.messages().contains("database system is shut down") {
+            ensure!(started.elapsed() < Duration::from_mins(1), "the server does not end: {}", ended.messages());
+            thread::sleep(Duration::from_millis(10));
+        }
+        let settings: Vec<_> = self.settings.iter().map(String::as_str).collect();
+        let mut server = serve(&programs()?, unprivileged()?, (&self.folder, &settings), self.port, &self.leash)?;
+        ensure!(wait_until_ready(&mut server, self.port)?, "another process took the server's port");
+        servers.insert(0, server);
+        Ok(())
     }
 }
 
@@ -156,6 +180,14 @@ fn programs() -> anyhow::Result<PathBuf> {
     std::env::split_paths(&on_path)
         .find(|folder| folder.join("initdb").is_file())
         .context("PostgreSQL is not installed (no initdb); `make test` installs it, or: apt-get install postgresql")
+}
+
+/// Makes a folder one that the server may write to.
+pub fn give_to_server(folder: &Path) -> anyhow::Result<()> {
+    if let Some((user, group)) = unprivileged()? {
+        chown(folder, Some(user), Some(group))?;
+    }
+    Ok(())
 }
 
 /// The user to run the server as, if this process runs as root, which PostgreSQL refuses.

@@ -1,13 +1,17 @@
 //! A relay before a server, whose answers can be held back at a byte, and whose connections can be cut: what happens
 //! meanwhile is up to the test.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+
+/// The longest text that a trap may wait for.
+const LONGEST: usize = 1024;
 
 /// A relay to a server on 127.0.0.1.
 pub struct Relay {
@@ -25,6 +29,19 @@ struct Gate {
     held: watch::Sender<bool>,
     /// How often all connections were cut.
     cuts: watch::Sender<u64>,
+    /// What a client sends next ends its connection.
+    trap: Mutex<Option<Trap>>,
+}
+
+/// What ends the connection of the client that sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trap {
+    /// That text, which does not reach the server.
+    Before(Vec<u8>),
+    /// That text, which reaches the server; its answer is lost.
+    AnswerLost(Vec<u8>),
+    /// So many bytes, which reach the server.
+    Bytes(usize),
 }
 
 impl Relay {
@@ -36,6 +53,7 @@ impl Relay {
             left: watch::Sender::new(None),
             held: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
+            trap: Mutex::new(None),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, server, Arc::clone(&gate)));
@@ -60,6 +78,16 @@ impl Relay {
         connections
     }
 
+    /// Sets a trap for the next client that steps into it.
+    pub fn set_trap(&self, trap: Trap) {
+        *self.gate.trap() = Some(trap);
+    }
+
+    /// Whether the trap is still set.
+    pub fn is_trap_set(&self) -> bool {
+        self.gate.trap().is_some()
+    }
+
     /// Lets all pass.
     pub fn open(&self) {
         self.gate.held.send_replace(false);
@@ -81,26 +109,87 @@ async fn serve(listener: TcpListener, server: u16, gate: Arc<Gate>) {
             let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = upstream.into_split();
-            let both =
-                async { tokio::join!(pass(from_client, to_server, None), pass(from_server, to_client, Some(gate))) };
+            let trapped = Trapped::default();
+            let both = async {
+                tokio::join!(
+                    pass_requests(from_client, to_server, &gate, &trapped),
+                    pass_answers(from_server, to_client, &gate, &trapped)
+                )
+            };
             tokio::select! {
                 _ = both => {}
                 _ = cuts.changed() => {}
+                () = trapped.cut.notified() => {}
             }
         });
     }
 }
 
-/// Passes bytes on until the end; an error on one side ends the connection, as a broken cable does.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, gate: Option<Arc<Gate>>) {
+/// A connection whose client may step into the trap.
+#[derive(Default)]
+struct Trapped {
+    /// Told when the connection is to be cut.
+    cut: Notify,
+    /// Whether the next answer is lost, and the connection with it.
+    answer_lost: AtomicBool,
+    /// What the client sent last, for a text that comes in pieces.
+    recent: Mutex<Vec<u8>>,
+}
+
+impl Trapped {
+    /// What to do with bytes that the client sends: how many pass, and whether the connection is then cut.
+    fn step(&self, gate: &Gate, bytes: &[u8]) -> (usize, bool) {
+        let mut trap = gate.trap();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.extend_from_slice(bytes);
+        let holds = |text: &[u8]| recent.windows(text.len()).any(|window| window == text);
+        let end = match &mut *trap {
+            Some(Trap::Before(text)) if holds(text) => (0, true),
+            Some(Trap::AnswerLost(text)) if holds(text) => {
+                self.answer_lost.store(true, Ordering::SeqCst);
+                (bytes.len(), false)
+            }
+            Some(Trap::Bytes(left)) if bytes.len() >= *left => (*left, true),
+            Some(Trap::Bytes(left)) => {
+                *left -= bytes.len();
+                return (bytes.len(), false);
+            }
+            _ => {
+                let old = recent.len().saturating_sub(LONGEST);
+                recent.drain(..old);
+                return (bytes.len(), false);
+            }
+        };
+        *trap = None;
+        end
+    }
+}
+
+/// Passes requests on until the end; an error on one side ends the connection, as a broken cable does.
+async fn pass_requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, gate: &Gate, trapped: &Trapped) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let (passing, cut) = trapped.step(gate, &buffer[..read]);
+        if to.write_all(&buffer[..passing]).await.is_err() {
+            return;
+        }
+        if cut {
+            return trapped.cut.notify_one();
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+/// Passes answers on until the end, as far as they may.
+async fn pass_answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, gate: &Gate, trapped: &Trapped) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if trapped.answer_lost.load(Ordering::SeqCst) {
+            return trapped.cut.notify_one();
+        }
         let mut rest = &buffer[..read];
         while !rest.is_empty() {
-            let may = match &gate {
-                None => rest.len(),
-                Some(gate) => gate.take(rest.len()).await,
-            };
+            let may = gate.take(rest.len()).await;
             if to.write_all(&rest[..may]).await.is_err() {
                 return;
             }
@@ -111,6 +200,10 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, gate: Option<Arc<
 }
 
 impl Gate {
+    fn trap(&self) -> MutexGuard<'_, Option<Trap>> {
+        self.trap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until something may pass, and takes at most so much of it.
     async fn take(&self, wanted: usize) -> usize {
         let mut left = self.left.subscribe();
@@ -173,6 +266,38 @@ mod tests {
         let (mut upstream, _) = server.accept().await?;
         client.write_all(b"b").await?;
         assert_eq!(upstream.read_u8().await?, b'b');
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_trap_ends_one_connection_at_its_text_or_byte() -> anyhow::Result<()> {
+        let text = b"COMMIT".to_vec();
+        for (trap, arrives) in [
+            (Trap::Before(text.clone()), &b"xxCOM"[..]),
+            (Trap::AnswerLost(text), b"xxCOMMIT"),
+            (Trap::Bytes(3), b"xxC"),
+        ] {
+            let server = TcpListener::bind("127.0.0.1:0").await?;
+            let relay = Relay::start(server.local_addr()?.port()).await?;
+            relay.set_trap(trap.clone());
+            let mut client = TcpStream::connect(("127.0.0.1", relay.port)).await?;
+            let (mut upstream, _) = server.accept().await?;
+            client.write_all(b"xxCOM").await?;
+            let mut buffer = vec![0; arrives.len().min(5)];
+            upstream.read_exact(&mut buffer).await?;
+            let _ = client.write_all(b"MIT").await;
+            let mut rest = vec![0; arrives.len() - buffer.len()];
+            upstream.read_exact(&mut rest).await?;
+            buffer.extend(rest);
+            assert_eq!(buffer, arrives, "{trap:?}");
+            if matches!(trap, Trap::AnswerLost(_)) {
+                upstream.write_all(b"done").await?;
+            }
+            let mut answer = Vec::new();
+            let _ = client.read_to_end(&mut answer).await;
+            assert!(answer.is_empty(), "{trap:?}: an answer came through");
+            assert!(!relay.is_trap_set(), "{trap:?}");
+        }
         Ok(())
     }
 }
