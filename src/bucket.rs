@@ -1,7 +1,7 @@
 //! The S3 bucket between source and target: create-only writes, streams, listings, and errors told apart.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Region, timeout::TimeoutConfig};
+use aws_sdk_s3::config::{BehaviorVersion, Region, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::{get_object::GetObjectError, head_bucket::HeadBucketError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -65,11 +65,13 @@ impl Bucket {
     /// A bucket with credentials from the AWS chain. Sends nothing yet.
     pub async fn open(config: &config::Bucket) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_mins(1))
-            .operation_attempt_timeout(Duration::from_mins(5))
+            .connect_timeout(config.request_timeout.min(Duration::from_secs(10)))
+            .read_timeout(config.request_timeout)
+            .operation_attempt_timeout(5 * config.request_timeout)
             .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        let stalled = StalledStreamProtectionConfig::enabled().grace_period(config.request_timeout).build();
+        let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        let mut loader = loader.stalled_stream_protection(stalled);
         if let Some(region) = &config.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -170,13 +172,13 @@ impl Bucket {
             let Err(error) = request.send().await else { return Ok(Created::New) };
             match (status(&error), error.code()) {
                 (Some(412), _) | (_, Some("PreconditionFailed")) => return Ok(Created::Exists),
-                (Some(409), _) if pause > 0 => tokio::time::sleep(Duration::from_millis(pause)).await,
+                (Some(409), _) => tokio::time::sleep(Duration::from_millis(pause)).await,
                 _ => return Err(self.error(&format!("refuses '{key}'"), &error)),
             }
         }
         Err(Error::new(
             Kind::BucketUnreachable,
-            format!("bucket '{}' answers 409 to '{key}' again and again", self.name),
+            format!("{} answers 409 to '{key}' again and again: others write it at the same time", self.place),
         )
         .advice("Try again"))
     }
@@ -389,8 +391,8 @@ impl Body {
     /// The connection broke.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         self.stream.try_next().await.map_err(|error| {
-            Error::new(Kind::BucketUnreachable, format!("bucket '{}' broke off in '{}'", self.bucket, self.key))
-                .because(error)
+            let message = format!("bucket '{}' broke off in '{}', or sent it damaged", self.bucket, self.key);
+            Error::new(Kind::BucketUnreachable, message).because(error).advice("Try again")
         })
     }
 }
@@ -423,7 +425,11 @@ where
         ),
         (Some(501), _) => Error::new(Kind::BucketOverwrites, message)
             .advice("The server lacks what a create-only write needs. Use Amazon S3, or a server that honours If-None-Match"),
-        (_, "NoSuchUpload" | "RequestTimeout" | "OperationAborted" | "SlowDown") => {
+        // What we sent did not arrive as it was sent.
+        (_, "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch") => {
+            Error::new(Kind::BucketUnreachable, message).advice("Try again; if it stays so, look at what lies between here and the bucket")
+        }
+        (_, "NoSuchUpload" | "RequestTimeout" | "OperationAborted" | "ConditionalRequestConflict" | "SlowDown") => {
             Error::new(Kind::BucketUnreachable, message).advice("Try again")
         }
         (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed") => {

@@ -137,6 +137,8 @@ pub struct Bucket {
     pub endpoint: Option<String>,
     /// Bucket in the path, not in the host name.
     pub path_style: bool,
+    /// Longest silence of the server within a request.
+    pub request_timeout: Duration,
 }
 
 /// Compression of parts.

@@ -69,6 +69,7 @@ pub struct Bucket {
     pub region: Option<String>,
     pub compression: Option<String>,
     pub part_size: Option<String>,
+    pub request_timeout: Option<String>,
     pub endpoint: Option<String>,
     pub path_style: Option<Scalar<bool>>,
 }

@@ -221,6 +221,12 @@ pub fn bucket(raw: &raw::Bucket) -> Result<Bucket> {
         part_size,
         endpoint: optional("bucket.endpoint", raw.endpoint.as_ref())?,
         path_style: scalar("bucket.path_style", raw.path_style.as_ref(), false)?,
+        request_timeout: duration(
+            "bucket.request_timeout",
+            raw.request_timeout.as_ref(),
+            Some(Duration::from_mins(1)),
+        )?
+        .unwrap_or_default(),
     })
 }
 

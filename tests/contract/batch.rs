@@ -42,6 +42,7 @@ impl Store {
             region: Some("us-east-1".to_owned()),
             compression: Compression::Zstd,
             part_size: 64 << 20,
+            request_timeout: std::time::Duration::from_mins(1),
             endpoint: Some(s3.endpoint()),
             path_style: true,
         };

@@ -20,6 +20,9 @@ use crate::target::types;
 /// How often a batch is begun again because a text equals its NULL sentinel.
 const SENTINELS: usize = 8;
 
+/// How long an attempt that failed may still ask a bucket that may be what failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How an attempt ended.
 pub enum Outcome {
     /// The batch is in the ledger.
@@ -180,8 +183,9 @@ impl<S: Source> Attempt<'_, S> {
 
     /// Whether another attempt's manifest stands at this sequence.
     async fn is_taken(&self) -> bool {
-        let found = self.shared.ledger.manifest(&self.tracked.table.name, self.opening.generation, self.sequence).await;
-        matches!(found, Ok(Some(manifest)) if manifest.attempt != self.id)
+        let found = self.shared.ledger.manifest(&self.tracked.table.name, self.opening.generation, self.sequence);
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        matches!(found, Ok(Ok(Some(manifest))) if manifest.attempt != self.id)
     }
 
     /// Removes this attempt's own parts, as well as that can be done; what stays is an orphan that check removes.
@@ -189,7 +193,7 @@ impl<S: Source> Attempt<'_, S> {
         let (ledger, mine) = (&self.shared.ledger, self.id);
         let name = &self.tracked.table.name;
         let removal = ledger.remove_attempts(name, self.opening.generation, self.sequence, |attempt| attempt == mine);
-        match tokio::time::timeout(Duration::from_secs(20), removal).await {
+        match tokio::time::timeout(PATIENCE, removal).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(table = %name, %error, "could not remove its own parts; check does"),
             Err(_) => tracing::warn!(table = %name, "could not remove its own parts in time; check does"),
