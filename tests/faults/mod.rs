@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`bucket`] | answers that are errors, lost, late, or in small pages |
 //! | [`bodies`] | bytes that are cut short, stalled, flipped or refused on their way |
+//! | [`target`] | connections that break around COPY and COMMIT, locks, a full disk, a crash |
 
 mod bodies;
 mod bucket;
+mod target;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

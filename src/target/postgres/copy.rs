@@ -121,7 +121,8 @@ impl<'a> Copier<'a> {
                 }
             }
         }
-        if fault.is_none() {
+        // Where the server stopped listening the rest was not unpacked, which says nothing of the part.
+        if fault.is_none() && stream.open {
             fault = unpacker.finish(&mut stream.out).err();
         }
         stream.send(1).await;
