@@ -6,9 +6,11 @@
 //! | [`bucket`] | answers that are errors, lost, late, or in small pages |
 //! | [`bodies`] | bytes that are cut short, stalled, flipped or refused on their way |
 //! | [`target`] | connections that break around COPY and COMMIT, locks, a full disk, a crash |
+//! | [`source`] | connections that break in mid-stream, errors by number |
 
 mod bodies;
 mod bucket;
+mod source;
 mod target;
 
 use std::sync::Arc;
