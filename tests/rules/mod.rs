@@ -19,5 +19,6 @@ mod r4_transaction;
 mod r5_next_batch;
 mod r6_purge;
 mod r7_signals;
+mod r8_crowd;
 pub mod stage;
 pub mod watched;
