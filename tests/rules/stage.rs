@@ -26,6 +26,11 @@ use crate::support::task::{self, Outcome, Running};
 /// An access key that may do nothing; its secret is the other's.
 pub const POOR_KEY: &str = "poor-access-key";
 
+/// An access key that may do everything, and its secret, in characters that have to be escaped somewhere.
+pub const CANARY_KEY: &str = "canary-access-key";
+/// The secret of [`CANARY_KEY`].
+pub const CANARY_SECRET: &str = "Canary/Secret+Key=%41\"\\&'é";
+
 /// What a test waits for comes within this time, or the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -58,6 +63,7 @@ impl Stage {
         listener.set_nonblocking(true)?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let keys = Keys::one(ACCESS_KEY, SECRET_KEY).with(POOR_KEY, SECRET_KEY, Rights::None);
+        let keys = keys.with(CANARY_KEY, CANARY_SECRET, Rights::All);
         let objects = Arc::clone(&store);
         server.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
