@@ -195,7 +195,7 @@ fn classify_connect(place: &str, user: &str, error: &tiberius::error::Error) -> 
 
 fn unreachable(place: &str, text: &str) -> Error {
     Error::new(Kind::SourceUnreachable, format!("SQL Server {place} does not answer: {}", innermost(text)))
-        .advice("Check source.host and source.port, that the server runs and listens on TCP, and the network between")
+        .advice("Check source.host and source.port, that the server runs and listens on TCP, and the network between; then try again")
 }
 
 fn is_tls_text(text: &str) -> bool {
