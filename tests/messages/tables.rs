@@ -128,3 +128,28 @@ async fn a_capture_job_that_never_ran_is_named() -> anyhow::Result<()> {
     Wrong { what: "capture job that never ran", task, says, code: 75, ..Wrong::default() }.expect(&mut stage).await?;
     Ok(())
 }
+
+/// The commit times stay as long as another instance's history does: only the minimum tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_history_purged_of_a_table_that_seems_idle_is_a_gap() -> anyhow::Result<()> {
+    let (mut stage, mut sql) = shop().await?;
+    sql.run("CREATE TABLE dbo.Other (ID int NOT NULL PRIMARY KEY)").await?;
+    stage.task(&["check"]).await?.expect(0)?;
+    stage.task(&["extract", "--table", "dbo.Keyed"]).await?.expect(0)?;
+    sql.run("UPDATE dbo.Keyed SET Note = N'never read'").await?;
+    sql.run("INSERT INTO dbo.Other VALUES (1)").await?;
+    sql.capture_all().await?;
+    sql.run(
+        "DECLARE @instance sysname = (SELECT ct.capture_instance FROM cdc.change_tables AS ct
+             WHERE ct.source_object_id = OBJECT_ID(N'dbo.Keyed'));
+         DECLARE @lsn binary(10) = sys.fn_cdc_get_max_lsn();
+         EXEC sys.sp_cdc_cleanup_change_table @capture_instance = @instance, @low_water_mark = @lsn, @threshold = 5000",
+    )
+    .await?;
+    let says = &["dbo.Keyed: changes after 0x", "were purged at the source before they were read", "delsert resync"];
+    let task = &["extract", "--table", "dbo.Keyed"];
+    Wrong { what: "history purged of an idle table", task, says, code: 3, ..Wrong::default() }
+        .expect(&mut stage)
+        .await?;
+    Ok(())
+}
