@@ -247,8 +247,7 @@ impl Try {
 fn net(source: &Source, from: u8, to: u8, is_silent: bool) -> Changes {
     let mut changes = Changes::default();
     let mut inserted = [false; KEYS];
-    for (position, entry) in source.window(from, to) {
-        let key = usize::from(entry.key);
+    for (position, key, entry) in source.window(from, to) {
         let before = source.log[..usize::from(position) - 1].iter().rev().find(|before| before.key == entry.key);
         if changes[key] == Change::None {
             inserted[key] = before.is_none_or(|before| before.value == 0);

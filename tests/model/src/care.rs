@@ -38,6 +38,10 @@ pub enum Mutation {
     OrphansAtNext,
     /// The minimum is not read again after the rows.
     MinimumReadOnce,
+    /// An extract that is to mend a gap asks for a person where the generation that had it is gone.
+    GoneIsNotOpen,
+    /// A table is found idle by its changes alone, without a look at the minimum.
+    IdleByChangesAlone,
     /// That ledger and target do not fit is told at the second look, even if the watermark moved since the first.
     ToldAtSecondLook,
 }

@@ -25,6 +25,8 @@ pub fn scenarios() -> Vec<Scenario> {
         new("overlap", "c", "ee", "0x0"),
         // Cleanup is faster than two extracts; a person decides.
         Scenario { left: Left { cleaned: 1, ..NONE }, ..new("gap left open", "0.0.", "ee", "01") },
+        // The same, where the table had no other change.
+        Scenario { left: Left { cleaned: 1, ..NONE }, ..new("gap in an idle table", "0.0.", "ee", "0-") },
         // The same, where a gap is mended by a new generation, which is loaded meanwhile.
         Scenario { on_gap: OnGap::Resync, left: Left { cleaned: 1, ..NONE }, ..new("gap mended", "0.0.", "ee", "01") },
         Scenario {

@@ -128,6 +128,14 @@ impl Exploration {
         after.processes[usize::from(slot)] = next;
     }
 
+    /// What is broken in a world, whatever the processes do from here.
+    fn judge(&self, world: &World) -> Option<Broken> {
+        if spec::batch_without_parts(world) {
+            return Some(Broken::BatchWithoutParts);
+        }
+        self.rest.judge(self.protocol, world)
+    }
+
     fn happen(&self, state: &mut State, action: Action) {
         let source = &mut state.world.source;
         match action {
@@ -172,7 +180,9 @@ impl Model for Exploration {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![self.scenario.beginning()]
+        let mut beginning = self.scenario.beginning();
+        beginning.broken = self.judge(&beginning.world);
+        vec![beginning]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -210,11 +220,9 @@ impl Model for Exploration {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         self.happen(&mut state, action);
-        if state.broken.is_none() && spec::batch_without_parts(&state.world) {
-            state.broken = Some(Broken::BatchWithoutParts);
-        }
-        if state.broken.is_none() {
-            state.broken = self.rest.judge(self.protocol, &state.world);
+        // Most steps only read.
+        if state.broken.is_none() && state.world != last.world {
+            state.broken = self.judge(&state.world);
         }
         Some(state)
     }

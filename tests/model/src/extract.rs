@@ -16,6 +16,8 @@ pub struct Extract {
     pub fingerprint: u8,
     /// The life of the source that the connection is of; a restore ends it.
     pub connected: u8,
+    /// The minimum, as the catalogue told it then.
+    minimum: u8,
     /// The cut.
     pub cut: u8,
     /// Attempts so far.
@@ -86,8 +88,8 @@ impl Extract {
         match &self.at {
             At::Start => {
                 let source = &stage.world.source;
-                let (life, cut) = (source.life, source.captured);
-                Step::Next(Self { fingerprint: life, connected: life, cut, at: At::Jobs, ..Self::default() })
+                let (life, minimum, cut) = (source.life, source.minimum, source.captured);
+                Step::Next(Self { fingerprint: life, connected: life, minimum, cut, at: At::Jobs, ..Self::default() })
             }
             At::Jobs => self.jobs(stage),
             At::List => self.to(At::Window(seen(stage))),
@@ -115,6 +117,7 @@ impl Extract {
             At::Doubt(before, kind) => self.doubt(stage, *before, *kind),
             At::Reopen(gap_in, generation) => match stage.world.bucket.get(Key::open(*gap_in)) {
                 Some(_) => self.to(At::Open(*gap_in, *generation)),
+                None if stage.protocol.care.lacks(Mutation::GoneIsNotOpen) => Step::End(Err(Kind::NotOpen)),
                 // Others have mended it, and loaded the copy.
                 None => Step::Next(Self { gap_mended: true, at: At::List, ..self.clone() }),
             },
@@ -148,7 +151,8 @@ impl Extract {
         let tail = view.tail().and_then(|place| stage.world.bucket.manifest(place));
         let idle = tail.is_some_and(|tail| {
             let same = tail.life == self.fingerprint && source.stamp(tail.to) == tail.stamp;
-            let quiet = same && tail.to <= source.captured && !stage.protocol.stale;
+            let is_whole = self.minimum <= tail.to || stage.protocol.care.lacks(Mutation::IdleByChangesAlone);
+            let quiet = same && is_whole && tail.to <= source.captured && !stage.protocol.stale;
             quiet && (tail.to >= self.cut || source.window(tail.to, self.cut).next().is_none())
         });
         if !idle {

@@ -44,7 +44,7 @@ impl Rest {
 fn judge(protocol: Protocol, mut world: World) -> Result<(), Broken> {
     recover(protocol, &mut world)?;
     let is_delete = world.source.rows()[0] > 0;
-    world.source.write(0, is_delete);
+    world.source.write(Some(0), is_delete);
     recover(protocol, &mut world)?;
     let is_part = |(key, _): (crate::world::Key, _)| matches!(key.name, Name::Part(_));
     if world.bucket.objects().any(is_part) { Err(Broken::PartsLeft) } else { Ok(()) }

@@ -21,7 +21,7 @@ pub struct Scenario {
     pub processes: &'static str,
     /// What happened before: changes and tasks by their letters, `>` for the capture job, `.` for a whole quiet round.
     pub before: &'static str,
-    /// The changes still to come: `0` and `1` write a key, `x` and `y` delete it.
+    /// The changes still to come: `0` and `1` write a key, `x` and `y` delete it, `-` is another table's.
     pub changes: &'static str,
     /// `sync.purge`.
     pub purge: Purge,
@@ -78,18 +78,19 @@ impl Scenario {
     }
 
     /// The change with that number still to come.
-    pub fn change(&self, at: u8) -> Option<(u8, bool)> {
+    pub fn change(&self, at: u8) -> Option<(Option<u8>, bool)> {
         self.changes.chars().nth(at.into()).and_then(change)
     }
 }
 
 /// A change by its letter: its key, and whether it deletes.
-fn change(letter: char) -> Option<(u8, bool)> {
+fn change(letter: char) -> Option<(Option<u8>, bool)> {
     match letter {
-        '0' => Some((0, false)),
-        '1' => Some((1, false)),
-        'x' => Some((0, true)),
-        'y' => Some((1, true)),
+        '0' => Some((Some(0), false)),
+        '1' => Some((Some(1), false)),
+        'x' => Some((Some(0), true)),
+        'y' => Some((Some(1), true)),
+        '-' => Some((None, false)),
         _ => None,
     }
 }

@@ -33,8 +33,8 @@ pub type Changes = [Change; KEYS];
 /// One committed change at the source; its position is its place in the log, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Entry {
-    /// Which row.
-    pub key: u8,
+    /// Which row; none for a commit that is another table's.
+    pub key: Option<u8>,
     /// Its new value; 0 deletes it.
     pub value: u8,
     /// The source's life in which it was committed: what a commit time tells.
@@ -61,13 +61,15 @@ impl Source {
     pub fn rows(&self) -> Rows {
         let mut rows = Rows::default();
         for entry in &self.log {
-            rows[usize::from(entry.key)] = entry.value;
+            if let Some(key) = entry.key {
+                rows[usize::from(key)] = entry.value;
+            }
         }
         rows
     }
 
     /// Commits a change: deletes the row, or gives it a value that no other change has.
-    pub fn write(&mut self, key: u8, is_delete: bool) {
+    pub fn write(&mut self, key: Option<u8>, is_delete: bool) {
         let position = u8::try_from(self.log.len() + 1).expect("runs are short");
         let value = if is_delete { 0 } else { position + 16 * self.life };
         self.log.push(Entry { key, value, life: self.life });
@@ -83,11 +85,13 @@ impl Source {
         Some(self.log.get(usize::from(position).checked_sub(1)?)?.life)
     }
 
-    /// The changes in `(from, to]` that are still there, with what each key was before its first: `(position, entry)`.
-    pub fn window(&self, from: u8, to: u8) -> impl Iterator<Item = (u8, Entry)> + '_ {
-        (1..).zip(self.log.iter().copied()).filter(move |(position, _)| {
-            *position > from && *position <= to && *position >= self.minimum && *position <= self.captured
-        })
+    /// The changes in `(from, to]` that are still there, each with its position and key.
+    pub fn window(&self, from: u8, to: u8) -> impl Iterator<Item = (u8, usize, Entry)> + '_ {
+        let inside = move |position: u8| {
+            position > from && position <= to && position >= self.minimum && position <= self.captured
+        };
+        let entries = (1..).zip(self.log.iter().copied()).filter(move |(position, _)| inside(*position));
+        entries.filter_map(|(position, entry)| Some((position, usize::from(entry.key?), entry)))
     }
 }
 

@@ -111,6 +111,16 @@ fn finds_a_minimum_not_read_again_after_the_rows() {
 }
 
 #[test]
+fn finds_a_table_found_idle_whose_history_is_gone() {
+    finds(Mutation::IdleByChangesAlone, "gap in an idle table", "at rest the target equals the source");
+}
+
+#[test]
+fn finds_a_mended_gap_told_for_a_table_never_opened() {
+    finds(Mutation::GoneIsNotOpen, "gap mended and loaded", "a person is asked only with reason");
+}
+
+#[test]
 fn finds_an_error_told_while_the_watermark_moves() {
     finds(Mutation::ToldAtSecondLook, "overtaken", "a person is asked only with reason");
 }
