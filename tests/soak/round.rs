@@ -30,7 +30,7 @@ pub async fn round(stage: &mut Stage, random: &mut StdRng, tally: &mut Tally) ->
     tally.rounds += 1;
     let round = tally.rounds;
     stage.reap(tally)?;
-    wake(stage, random, tally, round)?;
+    wake(stage, random, round)?;
     let drafts: Vec<_> = (0..random.random_range(1..=4)).map(|_| draft(random)).collect();
     let mut timeline = timeline(stage, random, &drafts, round);
     timeline.sort_by_key(|(moment, _)| *moment);
@@ -52,7 +52,7 @@ pub async fn round(stage: &mut Stage, random: &mut StdRng, tally: &mut Tally) ->
         };
         let Some(worker) = worker else { continue };
         match deed {
-            Deed::Kill(_) => tally.killed += u64::from(worker.kill()?),
+            Deed::Kill(_) => worker.kill()?,
             Deed::Freeze(_, until) => tally.frozen += u64::from(worker.freeze(until)?),
             _ => worker.wake()?,
         }
@@ -61,7 +61,7 @@ pub async fn round(stage: &mut Stage, random: &mut StdRng, tally: &mut Tally) ->
 }
 
 /// Wakes those whose time has come, and the oldest of too many; some are killed in their sleep.
-fn wake(stage: &mut Stage, random: &mut StdRng, tally: &mut Tally, round: u64) -> anyhow::Result<()> {
+fn wake(stage: &mut Stage, random: &mut StdRng, round: u64) -> anyhow::Result<()> {
     let mut frozen = stage.workers.iter().filter(|worker| worker.frozen_until.is_some()).count();
     for worker in &mut stage.workers {
         let Some(until) = worker.frozen_until else { continue };
@@ -70,7 +70,7 @@ fn wake(stage: &mut Stage, random: &mut StdRng, tally: &mut Tally, round: u64) -
         }
         frozen -= 1;
         if random.random_bool(0.15) {
-            tally.killed += u64::from(worker.kill()?);
+            worker.kill()?;
         }
         worker.wake()?;
     }

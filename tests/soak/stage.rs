@@ -217,6 +217,8 @@ impl Stage {
                 living.push(worker);
                 continue;
             };
+            // Only here is it certain that a kill came before the end.
+            tally.killed += u64::from(ended.killed);
             *tally.exits.entry(ended.how).or_default() += 1;
             if !ended.fine {
                 tally.faults.push(ended.told);

@@ -61,6 +61,8 @@ pub struct Ended {
     pub task: Task,
     /// Exit code or signal, in words.
     pub how: String,
+    /// Whether it was killed.
+    pub killed: bool,
     /// Whether it may end so.
     pub fine: bool,
     /// How long it took, if nothing was done to it.
@@ -95,14 +97,13 @@ impl Worker {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Kills it; `true` if it lived.
-    pub fn kill(&mut self) -> anyhow::Result<bool> {
-        if !self.lives()? {
-            return Ok(false);
+    /// Kills it, if it lives.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        if self.lives()? {
+            self.undisturbed = false;
+            self.child.start_kill()?;
         }
-        self.undisturbed = false;
-        self.child.start_kill()?;
-        Ok(true)
+        Ok(())
     }
 
     /// Stops it until a round; `true` if it lived.
@@ -149,10 +150,10 @@ impl Worker {
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "unknown".to_owned(),
         };
-        let killed_by_us = status.signal() == Some(9) && !self.undisturbed;
-        let fine = matches!(status.code(), Some(0 | 75)) || killed_by_us;
+        let killed = status.signal() == Some(9) && !self.undisturbed;
+        let fine = matches!(status.code(), Some(0 | 75)) || killed;
         let told = format!("'{}' ended with {how}, its log: {}", self.command_line, self.log.display());
-        Ok(Some(Ended { task: self.task, how, fine, took: self.undisturbed.then_some(took), told }))
+        Ok(Some(Ended { task: self.task, how, killed, fine, took: self.undisturbed.then_some(took), told }))
     }
 
     /// Waits until it ends, so long at most; `false` if it does not.
