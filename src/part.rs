@@ -251,13 +251,12 @@ impl OpenPart {
 
     async fn send(&mut self, bucket: &Bucket, piece: Vec<u8>) -> Result<()> {
         self.account(&piece);
-        let upload = match &self.upload {
-            Some(upload) => upload,
-            None => {
-                let begun = bucket.begin_upload(&self.key).await?;
-                crash::after(Step::UploadBegun)?;
-                self.upload.insert(begun)
-            }
+        let upload = if let Some(upload) = &self.upload {
+            upload
+        } else {
+            let begun = bucket.begin_upload(&self.key).await?;
+            crash::after(Step::UploadBegun)?;
+            self.upload.insert(begun)
         };
         let number = i32::try_from(self.pieces.len() + 1).unwrap_or(i32::MAX);
         self.pieces.push(bucket.upload_piece(upload, number, Bytes::from(piece)).await?);
