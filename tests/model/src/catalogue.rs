@@ -37,6 +37,8 @@ pub fn scenarios() -> Vec<Scenario> {
         // A resync beside extracts and a load of the generation before.
         new("resync", "0.0.", "eerl", "0"),
         Scenario { purge: Purge::AfterLoad, ..new("resync after load", "0.0.", "eerl", "0") },
+        // A resync takes the place of a batch that a load is about to apply, and a check removes its parts.
+        new("replaced", "0.1>e", "celr", ""),
         // The source is restored to its first change.
         Scenario { left: Left { restored: 1, ..NONE }, restore_to: 1, ..new("restored", "0.0.0.", "ere", "01") },
         // History is purged behind what was loaded, while two loads and two extracts overtake each other.
