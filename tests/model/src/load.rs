@@ -161,13 +161,12 @@ impl Load {
         if !manifest.has_part {
             return self.to(At::Commit(choice, manifest, Changes::default()));
         }
-        match stage.world.bucket.get(Key::of(choice.next, Name::Part(manifest.attempt))) {
-            Some(Body::Part(Some(changes))) => self.to(At::Commit(choice, manifest, changes)),
-            _ => {
-                roll_back(stage);
-                if self.refused { Step::End(Err(Kind::PartDamaged)) } else { self.to(At::Refused(choice)) }
-            }
+        let part = stage.world.bucket.get(Key::of(choice.next, Name::Part(manifest.attempt)));
+        if let Some(Body::Part(Some(changes))) = part {
+            return self.to(At::Commit(choice, manifest, changes));
         }
+        roll_back(stage);
+        if self.refused { Step::End(Err(Kind::PartDamaged)) } else { self.to(At::Refused(choice)) }
     }
 }
 
