@@ -131,7 +131,9 @@ impl Ledger {
     pub async fn open(&self, opening: &Opening) -> Result<Created> {
         let path = layout::open_path(&self.path(&opening.table.name), opening.generation);
         let created = self.bucket.create(&self.bucket.key(&path), json(opening)?).await?;
-        crash::after(Step::GenerationOpened)?;
+        if created == Created::New {
+            crash::after(Step::GenerationOpened)?;
+        }
         Ok(created)
     }
 
@@ -217,8 +219,10 @@ impl Ledger {
     pub async fn mark_applied(&self, table: &TableName, generation: u64, sequence: u64, attempt: Uuid) -> Result<()> {
         let path = layout::applied_path(&self.path(table), generation, sequence);
         let mark = AppliedMark { format: crate::manifest::FORMAT, attempt, applied_at: Utc::now() };
-        self.bucket.create(&self.bucket.key(&path), json(&mark)?).await?;
-        crash::after(Step::AppliedMarked)
+        match self.bucket.create(&self.bucket.key(&path), json(&mark)?).await? {
+            Created::New => crash::after(Step::AppliedMarked),
+            Created::Exists => Ok(()),
+        }
     }
 
     /// Removes objects.

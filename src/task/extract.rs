@@ -142,19 +142,26 @@ impl<S: Source> Shared<S> {
         // The first listing may be old by now.
         let mut view = self.ledger.view(name).await?;
         let mut gap_mended = false;
+        let mut found_again = None;
         loop {
-            let error = match self.one(source, &job.table, &view).await {
+            let found = found_again.as_ref().unwrap_or(&job.table);
+            let error = match self.one(source, found, &view).await {
                 Ok((mut summary, capture)) => {
                     view = self.ledger.view(name).await?;
-                    let usable = self.purge(source, &job.table, capture, &view, None).await;
+                    let usable = self.purge(source, found, capture, &view, None).await;
                     summary.work = view.is_pending();
                     return Ok((summary, usable));
                 }
                 Err(error) => error,
             };
-            let doubtful =
-                [Kind::Gap, Kind::NoInstance, Kind::ZeroMinimum, Kind::Restored, Kind::NotOpen, Kind::LedgerUnreadable];
-            if !doubtful.contains(&error.kind()) {
+            let outdated = matches!(error.kind(), Kind::Drift | Kind::NoKey | Kind::NoInstance | Kind::Restored);
+            if outdated && found_again.is_none() {
+                found_again = Some(self.look_again(source, found).await?);
+                view = self.ledger.view(name).await?;
+                continue;
+            }
+            let doubtful = [Kind::Gap, Kind::ZeroMinimum, Kind::NotOpen, Kind::LedgerUnreadable];
+            if !outdated && !doubtful.contains(&error.kind()) {
                 return Err(error);
             }
             // Another worker may have moved the ledger.
@@ -165,11 +172,23 @@ impl<S: Source> Shared<S> {
                     return Err(error);
                 };
                 tracing::warn!(table = %name, %error, "opening a new generation");
-                self.reopen(&job.table, generation).await?;
+                self.reopen(found, generation).await?;
                 gap_mended = true;
             }
             view = self.ledger.view(name).await?;
         }
+    }
+
+    /// A table as it is now. This task may have slept since it read the catalogue, and others have opened a generation of
+    /// the table as it became, or of a source that was restored.
+    async fn look_again(&self, source: &mut S, found: &SourceTable) -> Result<SourceTable> {
+        let info = source.describe().await?;
+        if let Some(difference) = self.info.fingerprint.difference(&info.fingerprint) {
+            let message = format!("the source became another while the task ran: {difference}");
+            return Err(Error::new(Kind::SourceBusy, message).advice("Try again"));
+        }
+        let tables = source.tables(&self.context.config).await?;
+        Ok(tables.into_iter().find(|now| now.table.name == found.table.name).unwrap_or_else(|| found.clone()))
     }
 
     /// Makes the next batch, if there is one. Gives the instance that it was, or would be, read from.
@@ -256,7 +275,9 @@ impl<S: Source> Shared<S> {
             match self.durable(&found.table.name, view, tail).await? {
                 Some(position) => {
                     let purged = source.purge(tracked, &position).await?;
-                    crash::after(crash::Step::HistoryPurged)?;
+                    if purged {
+                        crash::after(crash::Step::HistoryPurged)?;
+                    }
                     Ok::<_, Error>(purged.then_some(position))
                 }
                 None => Ok(None),

@@ -20,5 +20,6 @@ mod r5_next_batch;
 mod r6_purge;
 mod r7_signals;
 mod r8_crowd;
+mod r8_overtaken;
 pub mod stage;
 pub mod watched;
