@@ -1,6 +1,6 @@
 //! `check`: sees all three ends, names what is missing, mends what it may, and fixes the cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -339,15 +339,21 @@ impl<T: Target> Shared<T> {
     async fn orphans(&self, table: &TableName, watermark: decide::Place) -> Result<Orphans> {
         let uploads = self.ledger.uploads(table).await?;
         let view = self.ledger.view(table).await?;
-        let mut winners = BTreeMap::new();
+        let (mut winners, mut unknown) = (BTreeMap::new(), BTreeSet::new());
         for (generation, sequence, batch) in view.batches() {
-            if batch.manifest.is_some() && (generation, sequence) > watermark {
-                let manifest = self.ledger.manifest(table, generation, sequence).await?;
-                winners.insert((generation, sequence), manifest.map(|manifest| manifest.attempt));
+            let place = (generation, sequence);
+            if batch.manifest.is_some() && place > watermark {
+                match self.ledger.manifest(table, generation, sequence).await {
+                    Ok(manifest) => drop(winners.insert(place, manifest.map(|manifest| manifest.attempt))),
+                    // Nothing is removed while it is unknown who won; a load that needs the batch says so.
+                    Err(error) if error.kind() == Kind::LedgerUnreadable => drop(unknown.insert(place)),
+                    Err(error) => return Err(error),
+                }
             }
         }
         let is_orphan = |place, attempt| {
-            decide::is_orphan(&view, watermark, place, attempt, winners.get(&place).copied().flatten())
+            !unknown.contains(&place)
+                && decide::is_orphan(&view, watermark, place, attempt, winners.get(&place).copied().flatten())
         };
         let files = view.batches().flat_map(|(generation, sequence, batch)| {
             batch.files.iter().map(move |(attempt, key)| ((generation, sequence), *attempt, key))
