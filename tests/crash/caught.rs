@@ -26,15 +26,16 @@ pub enum End {
     Freeze,
 }
 
-/// Catches the scene's task at a point; then, after its retry, one quiet round must set all right.
-pub async fn run(scene: Scene, point: &str, end: End) -> anyhow::Result<()> {
+/// Catches the scene's task at a point, so many times after it passed; then, after its retry, one quiet round must set all right.
+pub async fn run(scene: Scene, point: &str, time: u32, end: End) -> anyhow::Result<()> {
     let mut shop = scene.set().await?;
     let how = match end {
         End::Die => "die",
         End::Lose => "lose",
         End::Freeze => "freeze",
     };
-    let mut caught = start(&shop, scene, &format!("{point}=1*return({how})"))?;
+    let before = if time > 1 { format!("{}*off->", time - 1) } else { String::new() };
+    let mut caught = start(&shop, scene, &format!("{point}={before}1*return({how})"))?;
     if end == End::Freeze {
         frozen(&mut caught).await?;
         change(&mut shop, scene, 1).await?;

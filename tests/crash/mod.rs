@@ -26,10 +26,12 @@ mod matrix {
     /// Takes a scene through all its points in all ways.
     async fn all_points(scene: Scene) -> anyhow::Result<()> {
         for step in scene.steps() {
-            for end in [End::Die, End::Lose, End::Freeze] {
-                let name = format!("{scene:?}, {end:?} after {}", step.name());
-                let result = Box::pin(caught::run(scene, step.name(), end)).await;
-                result.map_err(|error| error.context(name))?;
+            for time in 1..=scene.times(*step) {
+                for end in [End::Die, End::Lose, End::Freeze] {
+                    let name = format!("{scene:?}, {end:?} after {} {time}", step.name());
+                    let result = Box::pin(caught::run(scene, step.name(), time, end)).await;
+                    result.map_err(|error| error.context(name))?;
+                }
             }
         }
         Ok(())
@@ -85,6 +87,11 @@ mod matrix {
     #[tokio::test(flavor = "multi_thread")]
     async fn r7_r8_a_load_of_windows() -> anyhow::Result<()> {
         all_points(Scene::LoadWindows).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_load_after_a_resync() -> anyhow::Result<()> {
+        all_points(Scene::LoadResync).await
     }
 
     #[tokio::test(flavor = "multi_thread")]

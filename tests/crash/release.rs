@@ -14,11 +14,11 @@ fn release() -> anyhow::Result<PathBuf> {
         .output()?;
     ensure!(built.status.success(), "cargo build --release: {}", String::from_utf8_lossy(&built.stderr));
     let messages = String::from_utf8(built.stdout)?;
-    let executable = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().rev().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     });
-    executable.last().context("cargo names no executable")
+    executables.next().context("cargo names no executable")
 }
 
 fn has(binary: &[u8], text: &str) -> bool {

@@ -29,13 +29,15 @@ pub enum Scene {
     LoadSnapshot,
     /// Two windows that are not applied; load.
     LoadWindows,
+    /// A snapshot that a resync asked for, above a generation that is applied; load.
+    LoadResync,
     /// All applied; resync.
     Resync,
 }
 
 impl Scene {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FirstCheck,
         Self::CheckPending,
         Self::CheckLeftovers,
@@ -45,6 +47,7 @@ impl Scene {
         Self::ExtractGap,
         Self::LoadSnapshot,
         Self::LoadWindows,
+        Self::LoadResync,
         Self::Resync,
     ];
 
@@ -54,7 +57,7 @@ impl Scene {
             Self::FirstCheck | Self::CheckPending => &["check"],
             Self::CheckLeftovers => &["check", "--no-resume"],
             Self::ExtractSnapshot | Self::ExtractPieces | Self::ExtractWindow | Self::ExtractGap => &["extract"],
-            Self::LoadSnapshot | Self::LoadWindows => &["load"],
+            Self::LoadSnapshot | Self::LoadWindows | Self::LoadResync => &["load"],
             Self::Resync => &["resync", "--table", "dbo.Things", "--yes"],
         }
     }
@@ -84,7 +87,7 @@ impl Scene {
                 &[PartPut, PartsVerified, ManifestWritten, UploadAborted, ObjectRemoved, HistoryPurged]
             }
             Self::ExtractGap => &[GenerationOpened, PartsVerified, ManifestWritten, HistoryPurged],
-            Self::CheckPending | Self::LoadSnapshot | Self::LoadWindows => &[
+            Self::CheckPending | Self::LoadSnapshot | Self::LoadWindows | Self::LoadResync => &[
                 Locked,
                 PartCopied,
                 KeysDeleted,
@@ -95,6 +98,19 @@ impl Scene {
                 ObjectRemoved,
             ],
             Self::Resync => &[GenerationOpened],
+        }
+    }
+
+    /// How often the task takes a step here at least: it is caught after each time.
+    pub fn times(self, step: Step) -> u32 {
+        match (self, step) {
+            // Two parts; of the generation before: two marks and three manifests at least.
+            (Self::ExtractSnapshot | Self::ExtractWindow | Self::CheckLeftovers, Step::ObjectRemoved)
+            | (Self::LoadWindows | Self::CheckPending, Step::Committed | Step::AppliedMarked | Step::WatermarkMoved) => {
+                2
+            }
+            (Self::LoadResync, Step::ObjectRemoved) => 5,
+            _ => 1,
         }
     }
 
@@ -137,6 +153,13 @@ impl Scene {
                 extract_twice(&mut shop).await?;
                 shop.change("UPDATE dbo.Things SET Note = N'purged unread' WHERE ID = 3").await?;
                 purge(&mut shop).await?;
+            }
+            Self::LoadResync => {
+                shop.stage.extract_and_load().await?;
+                extract_twice(&mut shop).await?;
+                shop.stage.task(&["load"]).await?.expect(0)?;
+                shop.stage.task(Self::Resync.task()).await?.expect(0)?;
+                shop.stage.task(&["extract"]).await?.expect(0)?;
             }
             Self::LoadSnapshot => {
                 shop.stage.task(&["extract"]).await?.expect(0)?;
