@@ -16,6 +16,9 @@ use crate::error::{Error, Kind, Result};
 /// The object, under the prefix, by which `check` proves that create-only writes are honoured.
 pub const PROBE: &str = "create-only.json";
 
+/// The longest that one attempt at a request may take, its body included, unless `request_timeout` is longer.
+const ATTEMPT: Duration = Duration::from_mins(5);
+
 /// How a create-only write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
@@ -67,7 +70,7 @@ impl Bucket {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(config.request_timeout.min(Duration::from_secs(10)))
             .read_timeout(config.request_timeout)
-            .operation_attempt_timeout(5 * config.request_timeout)
+            .operation_attempt_timeout(config.request_timeout.max(ATTEMPT))
             .build();
         let stalled = StalledStreamProtectionConfig::enabled().grace_period(config.request_timeout).build();
         let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);

@@ -137,7 +137,7 @@ pub struct Bucket {
     pub endpoint: Option<String>,
     /// Bucket in the path, not in the host name.
     pub path_style: bool,
-    /// Longest silence of the server within a request.
+    /// Longest time from a request, its upload included, to the answer.
     pub request_timeout: Duration,
 }
 

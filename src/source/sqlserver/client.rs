@@ -183,7 +183,9 @@ fn classify_connect(place: &str, user: &str, error: &tiberius::error::Error) -> 
         .advice("Check source.database, and that the login has a user in it"),
         Driver::Server(_) => classify(place, error),
         // Cut off in the handshake: what TLS itself finds wrong comes as invalid data.
-        Driver::Io { kind, .. } if *kind != IoErrorKind::InvalidData => unreachable(place, &text),
+        Driver::Io { kind, .. } if *kind != IoErrorKind::InvalidData => unreachable(place, &text).advice(
+            "Check source.host and source.port and the network between, then try again; if it always ends so, the server may offer no TLS 1.2, or none at all: see source.encrypt",
+        ),
         _ if text.contains("ncrypt") || matches!(error, Driver::Tls(_)) || is_tls_text(&text) => {
             Error::new(Kind::SourceTls, format!("TLS with SQL Server {place} failed: {}", innermost(&text))).advice(
                 "Give the authority's certificate by source.ca_file; or, knowing the risk, set source.trust_server_certificate = true; source.encrypt = \"off\" only where the network is trusted",
