@@ -167,7 +167,7 @@ impl Writer {
 impl Plot {
     fn change(&mut self, random: &mut StdRng) -> String {
         // A large row does not stay long: it costs each copy of the table dearly.
-        if !self.large.is_empty() && random.random_bool(0.1) {
+        if !self.large.is_empty() && random.random_bool(0.006) {
             let key = self.large.remove(0);
             return format!("UPDATE {} SET Note = N'small again' WHERE {}", self.shape.name, self.place(&key));
         }
@@ -214,7 +214,7 @@ impl Plot {
     fn update(&mut self, random: &mut StdRng) -> String {
         let key = self.some_key(random);
         let (name, place) = (self.shape.name, self.place(&key));
-        if name != LARGE_ROWS.name || random.random_bool(0.99) {
+        if name != LARGE_ROWS.name || !self.large.is_empty() || random.random_bool(0.95) {
             self.large.retain(|large| *large != key);
             return format!("UPDATE {name} SET Note = {}, Amount = {} WHERE {place}", note(random), amount(random));
         }
