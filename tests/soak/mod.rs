@@ -1,8 +1,9 @@
 //! Real processes killed, frozen and cut off at random moments, under continuous writes, until so many were hit.
 //!
 //! Each round starts a few tasks, duplicates included, and hits them where it hurts. After every twenty hits or so a
-//! quiet round follows: the writers stop, the frozen wake and end, and the three tasks run as a scheduler would run them.
-//! Then the system must be at rest: target equal to source, nothing left behind, no batch applied twice.
+//! quiet round follows: the writers stop, the frozen wake and end, but for a few extracts that sleep on for a hundred
+//! rounds, and the three tasks run as a scheduler would run them. Then the system must be at rest: target equal to source,
+//! nothing left behind, no batch applied twice.
 //!
 //! Every choice comes from one seed; how far a process gets in a moment does not, so that a seed replays what was done,
 //! not what it met.
@@ -55,7 +56,8 @@ pub async fn soak(options: Options) -> anyhow::Result<Tally> {
         while tally.hits() < until {
             round::round(&mut stage, &mut random, &mut tally).await?;
         }
-        quiet::quiet(&mut stage, &mut tally).await?;
+        let last = tally.hits() >= options.kills;
+        quiet::quiet(&mut stage, last, &mut tally).await?;
         println!("{}", tally.progress());
         group += 1;
     }

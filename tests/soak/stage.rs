@@ -220,6 +220,8 @@ impl Stage {
             // Only here is it certain that a kill came before the end.
             tally.killed += u64::from(ended.killed);
             *tally.exits.entry(ended.how).or_default() += 1;
+            tally.slept_long += u64::from(ended.slept_long);
+            tally.overtaken += u64::from(ended.overtaken);
             if !ended.fine {
                 tally.faults.push(ended.told);
             }
@@ -262,7 +264,10 @@ impl Stage {
     /// Removes the logs of processes that ended.
     pub fn forget_logs(&self) -> anyhow::Result<()> {
         for entry in fs::read_dir(self.path.join("logs"))? {
-            fs::remove_file(entry?.path())?;
+            let path = entry?.path();
+            if self.workers.iter().all(|worker| worker.log() != path) {
+                fs::remove_file(path)?;
+            }
         }
         Ok(())
     }

@@ -24,6 +24,10 @@ pub struct Tally {
     pub frozen: u64,
     /// Times that living processes had their connections to one end cut.
     pub cuts: u64,
+    /// Processes that slept through a quiet round or more, woke, and ended by themselves.
+    pub slept_long: u64,
+    /// Processes that came upon another that had done their work.
+    pub overtaken: u64,
     /// Processes started.
     pub processes: u64,
     /// Exit codes, and signals, by how often they came.
@@ -53,6 +57,8 @@ impl Tally {
             killed: 0,
             frozen: 0,
             cuts: 0,
+            slept_long: 0,
+            overtaken: 0,
             processes: 0,
             exits: BTreeMap::new(),
             written: 0,
@@ -104,6 +110,11 @@ impl fmt::Display for Tally {
             self.cuts
         )?;
         writeln!(f, "processes    {}; exit codes {}", self.processes, exits.join(", "))?;
+        writeln!(
+            f,
+            "beside       {} overtaken by a rival, {} woke after quiet rounds",
+            self.overtaken, self.slept_long
+        )?;
         writeln!(f, "batches      {} applied, {} of them resyncs", self.batches, self.resyncs)?;
         writeln!(f, "rows         {} changed at the source, {} loaded", self.written, self.loaded)?;
         let (missing, doubled) = (self.rows("missing row"), self.rows("doubled row"));

@@ -1,8 +1,8 @@
 //! A process of `delsert`, and what is done to it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub struct Worker {
     child: Child,
     process: u32,
     undisturbed: bool,
+    slept_long: bool,
+    killed: bool,
 }
 
 /// How a process ended.
@@ -69,6 +71,10 @@ pub struct Ended {
     pub took: Option<Duration>,
     /// What it was, for a message.
     pub told: String,
+    /// Whether it slept through a quiet round and was not killed in its sleep.
+    pub slept_long: bool,
+    /// Whether it came upon another that had done its work.
+    pub overtaken: bool,
 }
 
 impl Worker {
@@ -89,7 +95,19 @@ impl Worker {
         let process = child.id().context("delsert has no process id")?;
         let command_line = format!("delsert {}", arguments.join(" "));
         let started = Instant::now();
-        Ok(Self { number: 0, task, frozen_until: None, command_line, log, started, child, process, undisturbed: true })
+        Ok(Self {
+            number: 0,
+            task,
+            frozen_until: None,
+            command_line,
+            log,
+            started,
+            child,
+            process,
+            undisturbed: true,
+            slept_long: false,
+            killed: false,
+        })
     }
 
     /// Whether it has not ended.
@@ -100,7 +118,7 @@ impl Worker {
     /// Kills it, if it lives.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         if self.lives()? {
-            self.undisturbed = false;
+            (self.undisturbed, self.killed) = (false, true);
             self.child.start_kill()?;
         }
         Ok(())
@@ -129,6 +147,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether it is an extract that sleeps, and goes on sleeping: until that round, unless it knows when it wakes.
+    pub fn sleeps_on(&mut self, until: u64) -> bool {
+        let sleeps = self.task == Task::Extract && self.frozen_until.is_some();
+        if sleeps && !self.slept_long {
+            (self.slept_long, self.frozen_until) = (true, Some(until));
+        }
+        sleeps
+    }
+
     /// It is no measure of how long its task takes.
     pub fn disturb(&mut self) {
         self.undisturbed = false;
@@ -150,10 +177,20 @@ impl Worker {
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "unknown".to_owned(),
         };
-        let killed = status.signal() == Some(9) && !self.undisturbed;
+        let killed = status.signal() == Some(9) && self.killed;
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
         let fine = matches!(status.code(), Some(0 | 75)) || killed;
         let told = format!("'{}' ended with {how}, its log: {}", self.command_line, self.log.display());
-        Ok(Some(Ended { task: self.task, how, killed, fine, took: self.undisturbed.then_some(took), told }))
+        Ok(Some(Ended {
+            task: self.task,
+            how,
+            killed,
+            fine,
+            took: self.undisturbed.then_some(took),
+            told,
+            slept_long: self.slept_long && !killed,
+            overtaken: log.contains("another worker"),
+        }))
     }
 
     /// Waits until it ends, so long at most; `false` if it does not.
@@ -162,6 +199,11 @@ impl Worker {
             Ok(ended) => ended.map(|_| true).context("cannot wait for delsert"),
             Err(_) => Ok(false),
         }
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// What it is, for a message.

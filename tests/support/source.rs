@@ -51,7 +51,9 @@ impl Source {
     pub fn start(folder: &Path, options: &SourceOptions, leash: &Leash) -> anyhow::Result<Self> {
         let standin = program("standin")?;
         let interval = format!("{}ms", options.capture_interval.as_millis());
-        let mut command = vec![standin.as_os_str()];
+        // Killed, it leaves its database behind: in a folder that goes with the test.
+        let temporary = format!("TMPDIR={}", folder.display());
+        let mut command = vec![OsStr::new("env"), OsStr::new(&temporary), standin.as_os_str()];
         let arguments = ["sqlserver", "--listen", "127.0.0.1:0", "--user", USER, "--password", PASSWORD];
         let named = ["--database", &options.database, "--capture-interval", &interval];
         command.extend(arguments.iter().chain(&named).map(AsRef::<OsStr>::as_ref));
