@@ -1,7 +1,7 @@
 //! Crash points: after each durable step a test build can die, freeze, or lose the answer to what it just did.
 //!
 //! They exist only with the feature `crash-points`, which is for tests; without it [`after`] is empty. With it, the
-//! `fail` crate's variable `FAILPOINTS` arms them by the names in [`Step::name`]: `part-put=1*return(die)` kills the
+//! `fail` crate's variable `FAILPOINTS` arms them by the names in `Step::name`: `part-put=1*return(die)` kills the
 //! process by SIGKILL after the first part, `2*off->1*return(freeze)` stops it by SIGSTOP after the third and lets it go
 //! on when it is continued, `1*return(lose)` goes on as if the answer had never come.
 
