@@ -219,12 +219,12 @@ impl Stage {
             };
             // Only here is it certain that a kill came before the end.
             tally.killed += u64::from(ended.killed);
-            *tally.exits.entry(ended.how).or_default() += 1;
             tally.slept_long += u64::from(ended.slept_long);
             tally.overtaken += u64::from(ended.overtaken);
-            if !ended.fine {
+            if !ended.is_fine() {
                 tally.faults.push(ended.told);
             }
+            *tally.exits.entry(ended.how).or_default() += 1;
             if let (Some(took), Some(typical)) = (ended.took, self.typical.get_mut(&ended.task)) {
                 *typical = (*typical * 3 + took) / 4;
             }

@@ -65,8 +65,6 @@ pub struct Ended {
     pub how: String,
     /// Whether it was killed.
     pub killed: bool,
-    /// Whether it may end so.
-    pub fine: bool,
     /// How long it took, if nothing was done to it.
     pub took: Option<Duration>,
     /// What it was, for a message.
@@ -75,6 +73,13 @@ pub struct Ended {
     pub slept_long: bool,
     /// Whether it came upon another that had done its work.
     pub overtaken: bool,
+}
+
+impl Ended {
+    /// Whether it may end so.
+    pub fn is_fine(&self) -> bool {
+        self.killed || self.how == "0" || self.how == "75"
+    }
 }
 
 impl Worker {
@@ -179,13 +184,11 @@ impl Worker {
         };
         let killed = status.signal() == Some(9) && self.killed;
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let fine = matches!(status.code(), Some(0 | 75)) || killed;
         let told = format!("'{}' ended with {how}, its log: {}", self.command_line, self.log.display());
         Ok(Some(Ended {
             task: self.task,
             how,
             killed,
-            fine,
             took: self.undisturbed.then_some(took),
             told,
             slept_long: self.slept_long && !killed,
