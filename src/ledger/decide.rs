@@ -48,6 +48,13 @@ pub fn is_still_next(view: &View, seen: Place, watermark: Place, next: Place) ->
     Ok(next_batch(view, watermark)? == Some(next) && watermark == seen)
 }
 
+/// Whether it is told that a batch's parts are not what was written: `refused` says that it was read before with the
+/// same end, and `view`, listed after the second, that it is still the next. Else the way here may have damaged them, or
+/// a newer snapshot have taken the place of the batch whose parts are gone.
+pub fn is_damaged(view: &View, watermark: Place, refused: Option<Place>, batch: Place) -> bool {
+    refused == Some(batch) && next_batch(view, watermark).is_ok_and(|next| next == Some(batch))
+}
+
 /// What forbids applying `next` and all after it.
 fn fault(view: &View, watermark: Place, next: Place) -> Option<Error> {
     let resync = "Run 'delsert resync' for the table";
@@ -250,6 +257,16 @@ mod tests {
         assert!(!is_still_next(&ledger, (1, 1), (1, 2), (1, 3)).unwrap(), "the watermark moved");
         assert!(!is_still_next(&view("1 1/1 1/2 2 2/1"), (1, 1), (1, 1), (1, 2)).unwrap(), "a newer snapshot came");
         assert!(is_still_next(&view("1 1/1 1/3"), (1, 1), (1, 1), (1, 2)).is_err());
+    }
+
+    #[test]
+    fn a_part_is_damaged_only_if_read_twice_and_still_wanted() {
+        let (ledger, replaced) = (view("1 1/1 1/2"), view("1 1/1 1/2 2 2/1"));
+        assert!(is_damaged(&ledger, (1, 1), Some((1, 2)), (1, 2)));
+        assert!(!is_damaged(&ledger, (1, 1), None, (1, 2)), "the way here may have damaged it");
+        assert!(!is_damaged(&ledger, (1, 1), Some((1, 1)), (1, 2)), "it was another that was read before");
+        assert!(!is_damaged(&replaced, (1, 1), Some((1, 2)), (1, 2)), "a newer snapshot took its place");
+        assert!(!is_damaged(&view("1 1/1"), (1, 1), Some((1, 2)), (1, 2)), "it is gone");
     }
 
     #[test]

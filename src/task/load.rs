@@ -72,7 +72,7 @@ pub async fn table_to_tail<T: Target>(
 ) -> Result<TableSummary> {
     let mut summary = TableSummary::idle(table);
     let mut view = ledger.view(table).await?;
-    let mut read_again = false;
+    let mut refused = None;
     while let Some(place) = place::<T>(config, ledger, table, &view).await? {
         let (listed, watermark, next) = next(ledger, target, table, &place).await?;
         view = listed;
@@ -82,7 +82,6 @@ pub async fn table_to_tail<T: Target>(
         let Some(next) = next else { break };
         match apply(config, ledger, target, table, at, next).await {
             Ok(Some((manifest, deleted))) => {
-                read_again = false;
                 summary.status = TableStatus::Done;
                 summary.batches += 1;
                 summary.upserts += manifest.upserts;
@@ -94,10 +93,14 @@ pub async fn table_to_tail<T: Target>(
                 tracing::info!(table = %table, generation = next.0, sequence = next.1, inserted = manifest.upserts, deleted, "applied a batch");
             }
             Ok(None) => tracing::info!(table = %table, "another worker applied the batch"),
-            // The way here may have damaged it, or a newer snapshot taken the place of the batch whose parts are gone.
-            Err(error) if error.kind() == Kind::PartDamaged && !read_again => {
+            Err(error) if error.kind() == Kind::PartDamaged => {
+                view = ledger.view(table).await?;
+                if decide::is_damaged(&view, at, refused, next) {
+                    return Err(error);
+                }
                 tracing::warn!(table = %table, %error, "a part is not what was written, reading the batch again");
-                read_again = true;
+                refused = Some(next);
+                continue;
             }
             Err(error) => return Err(error),
         }
