@@ -185,13 +185,14 @@ impl Try {
             At::Verify => {
                 let is_there = matches!(stage.world.bucket.get(part), Some(Body::Part(Some(_))));
                 let is_verified = is_there || !manifest.has_part;
-                self.to(if is_verified { At::Bounds } else { At::Undo(Kind::BucketUnreachable) })
+                let next = if care.lacks(Mutation::ManifestBeforeVerified) { At::Sweep } else { At::Bounds };
+                self.to(if is_verified { next } else { At::Undo(Kind::BucketUnreachable) })
             }
             At::Publish => self.publish(stage),
             _ => match stage.world.bucket.manifest(place) {
                 None => Outcome::Failed(Kind::LedgerUnreadable),
                 Some(found) => match care.winner(manifest.attempt, found.attempt) {
-                    Publication::Won => self.to(At::Sweep),
+                    Publication::Won => self.to(Self::once_won(stage)),
                     Publication::Lost(_) => self.to(At::Discard),
                 },
             },
@@ -235,7 +236,12 @@ impl Try {
             place.0 = view(&stage.world.bucket.list()).newest_open().unwrap_or(place.0);
         }
         let created = stage.publish(place, self.attempt.manifest);
-        self.to(if created && stage.fault != Fault::AnswerLost { At::Sweep } else { At::Found })
+        self.to(if created && stage.fault != Fault::AnswerLost { Self::once_won(stage) } else { At::Found })
+    }
+
+    /// What follows once the manifest is known to be its own.
+    fn once_won(stage: &Stage<'_>) -> At {
+        if stage.protocol.care.lacks(Mutation::ManifestBeforeVerified) { At::Verify } else { At::Sweep }
     }
 
     fn remove(&self, rivals: &[Key]) -> Outcome {

@@ -10,7 +10,7 @@ use crate::world::{Key, uuid};
 /// The protocol minus one care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mutation {
-    /// The manifest is written before its parts are verified.
+    /// The manifest is written, and then its parts are verified.
     ManifestBeforeVerified,
     /// A 412 is always taken for defeat.
     RefusedIsDefeat,
@@ -22,7 +22,7 @@ pub enum Mutation {
     WatermarkBeforeLock,
     /// History is purged to the end of one's own window, the tail not being read again.
     PurgeByOwnWindow,
-    /// Tidying goes one batch beyond the watermark.
+    /// Tidying takes the manifest of the batch after the watermark.
     TidyUnapplied,
     /// Tidying removes the tail once it is applied.
     TidyTail,
@@ -44,6 +44,10 @@ pub enum Mutation {
     IdleByChangesAlone,
     /// That ledger and target do not fit is told at the second look, even if the watermark moved since the first.
     ToldAtSecondLook,
+    /// A part that is not what was written is told at the second time, whatever took the batch's place meanwhile.
+    DamagedAtSecond,
+    /// That the source was restored is told by a fingerprint read before a restore.
+    RestoredByOldFingerprint,
 }
 
 /// How many applied manifests are kept: fewer than in the product, so that short runs reach the end of it.
@@ -54,6 +58,13 @@ const KEPT: usize = 1;
 pub struct Care(pub Option<Mutation>);
 
 impl Care {
+    /// The cares that quiet rounds take: all, so that what is judged is only what the scenario's own processes did. But
+    /// where a care's want shows in silence alone, the rounds must want it, too.
+    #[must_use]
+    pub fn at_rest(self) -> Self {
+        Self(self.0.filter(|mutation| *mutation == Mutation::IdleByChangesAlone))
+    }
+
     /// Whether that care is left out.
     pub fn lacks(self, mutation: Mutation) -> bool {
         self.0 == Some(mutation)
@@ -73,13 +84,20 @@ impl Care {
         before == Some(after) || (before.is_some() && self.lacks(Mutation::ToldAtSecondLook))
     }
 
+    /// Whether it is told that a batch's parts are not what was written.
+    pub fn is_damaged(self, view: &View, watermark: Place, refused: Option<Place>, batch: Place) -> bool {
+        let is_second = refused.is_some() && self.lacks(Mutation::DamagedAtSecond);
+        is_second || decide::is_damaged(view, watermark, refused, batch)
+    }
+
     /// What load removes below the watermark.
     pub fn tidy(self, view: &View, watermark: Place) -> Vec<Key> {
-        let doomed = match self.0 {
-            Some(Mutation::TidyUnapplied) => decide::tidy_keeping(KEPT, view, (watermark.0, watermark.1 + 1)),
-            Some(Mutation::TidyTail) => decide::tidy_keeping(0, view, watermark),
-            _ => decide::tidy_keeping(KEPT, view, watermark),
-        };
+        let kept = if self.lacks(Mutation::TidyTail) { 0 } else { KEPT };
+        let mut doomed = decide::tidy_keeping(kept, view, watermark);
+        if self.lacks(Mutation::TidyUnapplied) {
+            let next = view.batch(watermark.0, watermark.1 + 1);
+            doomed.extend(next.and_then(|next| next.manifest.clone()));
+        }
         doomed.iter().map(|path| Key::parse(path)).collect()
     }
 

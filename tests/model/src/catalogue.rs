@@ -22,7 +22,7 @@ pub fn scenarios() -> Vec<Scenario> {
         // A new table: two checks open it beside an extract.
         new("first", "", "cce", "0x"),
         // Rows come and go while they are copied.
-        new("overlap", "c", "ee", "0x0"),
+        new("overlap", "c", "ee", "0x1"),
         // Cleanup is faster than two extracts; a person decides.
         Scenario { left: Left { cleaned: 1, ..NONE }, ..new("gap left open", "0.0.", "ee", "01") },
         // The same, where the table had no other change.
@@ -38,7 +38,7 @@ pub fn scenarios() -> Vec<Scenario> {
         new("resync", "0.0.", "eerl", "0"),
         Scenario { purge: Purge::AfterLoad, ..new("resync after load", "0.0.", "eerl", "0") },
         // A resync takes the place of a batch that a load is about to apply, and a check removes its parts.
-        new("replaced", "0.1>e", "celr", ""),
+        Scenario { left: Left { damaged: 1, ..NONE }, ..new("replaced", "0.1>e", "celr", "") },
         // The source is restored to its first change.
         Scenario { left: Left { restored: 1, ..NONE }, restore_to: 1, ..new("restored", "0.0.0.", "ere", "01") },
         // History is purged behind what was loaded, while two loads and two extracts overtake each other.

@@ -17,7 +17,7 @@ pub struct Left {
     pub changes: u8,
     /// Answers to be lost.
     pub lost: u8,
-    /// Parts to be stored otherwise than they were sent.
+    /// Parts to be stored otherwise than they were sent, or to arrive so.
     pub damaged: u8,
     /// Holders of the lock to be killed.
     pub killed: u8,
@@ -118,7 +118,7 @@ impl Exploration {
             Step::End(end) => {
                 if let Err(kind) = end
                     && retry::table(kind) == Disposition::Person
-                    && !spec::is_justified(stage.world, kind)
+                    && !spec::is_justified(&self.protocol, stage.world, kind)
                 {
                     stage.breaks(Broken::FalseAlarm(kind));
                 }
@@ -133,7 +133,7 @@ impl Exploration {
         if spec::batch_without_parts(world) {
             return Some(Broken::BatchWithoutParts);
         }
-        self.rest.judge(self.protocol, world)
+        self.rest.judge(self.protocol.at_rest(), world)
     }
 
     fn happen(&self, state: &mut State, action: Action) {
@@ -147,7 +147,6 @@ impl Exploration {
             Action::Capture => source.capture(),
             Action::Clean => {
                 source.minimum = source.captured;
-                source.cleaned = true;
                 state.left.cleaned -= 1;
             }
             Action::Restore => {
@@ -237,7 +236,7 @@ impl Model for Exploration {
             never!("each batch is applied once, in order", Broken::AppliedOutOfOrder),
             never!("no live part is removed", Broken::LivePartRemoved),
             never!("a batch has its parts until it is applied", Broken::BatchWithoutParts),
-            never!("no batch is removed before it is applied, nor the tail", Broken::BatchRemoved),
+            never!("no batch is removed before it is applied", Broken::BatchRemoved),
             never!("each batch begins where the one before ended", Broken::ChainBroken),
             never!("nothing is purged that is not durable", Broken::PurgedTooFar),
             never!("a gap opens one generation", Broken::TwoGenerations),

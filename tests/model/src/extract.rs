@@ -56,6 +56,8 @@ enum At {
     Purge(Vec<Place>),
     /// Lists the ledger after a failure that another worker's progress would explain.
     Doubt(Seen, Kind),
+    /// Reads the fingerprint again, if it seems that the source was restored.
+    Again(Seen, Kind),
     /// Reads what opened the generation that has the gap.
     Reopen(u64, u64),
     /// Opens the generation that mends it.
@@ -63,7 +65,7 @@ enum At {
 }
 
 /// Failures that another worker's progress would explain.
-const DOUBTFUL: [Kind; 4] = [Kind::Gap, Kind::Restored, Kind::NotOpen, Kind::LedgerUnreadable];
+const DOUBTFUL: [Kind; 3] = [Kind::Gap, Kind::NotOpen, Kind::LedgerUnreadable];
 
 impl Extract {
     fn to(&self, at: At) -> Step<Self> {
@@ -115,6 +117,14 @@ impl Extract {
             At::Last => self.last(stage),
             At::Purge(places) => self.purge(stage, places),
             At::Doubt(before, kind) => self.doubt(stage, *before, *kind),
+            At::Again(before, kind) => {
+                let is_stale = self.fingerprint != stage.world.source.life;
+                if is_stale && !stage.protocol.care.lacks(Mutation::RestoredByOldFingerprint) {
+                    // The source became another since this process began; its next run knows it.
+                    return Step::End(Err(Kind::SourceUnreachable));
+                }
+                self.to(At::Doubt(*before, *kind))
+            }
             At::Reopen(gap_in, generation) => match stage.world.bucket.get(Key::open(*gap_in)) {
                 Some(_) => self.to(At::Open(*gap_in, *generation)),
                 None if stage.protocol.care.lacks(Mutation::GoneIsNotOpen) => Step::End(Err(Kind::NotOpen)),
@@ -138,7 +148,11 @@ impl Extract {
     }
 
     fn failed(&self, seen: Seen, kind: Kind) -> Step<Self> {
-        if DOUBTFUL.contains(&kind) { self.to(At::Doubt(seen, kind)) } else { Step::End(Err(kind)) }
+        match kind {
+            Kind::Restored => self.to(At::Again(seen, kind)),
+            kind if DOUBTFUL.contains(&kind) => self.to(At::Doubt(seen, kind)),
+            kind => Step::End(Err(kind)),
+        }
     }
 
     /// The first listing, the tail, and whether the table is idle.

@@ -7,14 +7,14 @@ use delsert::error::Kind;
 use delsert::ledger::decide::{self, Place};
 
 use crate::care::Mutation;
-use crate::process::{Protocol, Stage, Step};
+use crate::process::{Fault, Protocol, Stage, Step};
 use crate::world::{Body, Changes, Key, Listing, Manifest, Name, World, view};
 
 /// A load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Load {
-    /// Whether a batch was refused for its parts once.
-    refused: bool,
+    /// The batch that was last refused for its parts.
+    refused: Option<Place>,
     at: At,
 }
 
@@ -64,6 +64,11 @@ impl Load {
         !waits || world.target.lock.is_none()
     }
 
+    /// Whether a fault can meet the next step: the way from the bucket damages what it carries.
+    pub fn can_meet(&self, fault: Fault) -> bool {
+        fault == Fault::Damaged && matches!(&self.at, At::Copy(_, manifest) if manifest.has_part)
+    }
+
     /// Takes one step.
     pub fn step(&self, stage: &mut Stage<'_>) -> Step<Self> {
         match &self.at {
@@ -104,11 +109,11 @@ impl Load {
                 self.to(At::List { before: None })
             }
             At::Refused(choice) => {
-                let listing = stage.world.bucket.list();
-                if decide::next_batch(&view(&listing), choice.seen).ok() == Some(Some(choice.next)) {
+                let view = view(&stage.world.bucket.list());
+                if stage.protocol.care.is_damaged(&view, choice.seen, self.refused, choice.next) {
                     return Step::End(Err(Kind::PartDamaged));
                 }
-                Step::Next(Self { refused: true, at: At::List { before: None } })
+                Step::Next(Self { refused: Some(choice.next), at: At::List { before: None } })
             }
         }
     }
@@ -162,11 +167,11 @@ impl Load {
             return self.to(At::Commit(choice, manifest, Changes::default()));
         }
         let part = stage.world.bucket.get(Key::of(choice.next, Name::Part(manifest.attempt)));
-        if let Some(Body::Part(Some(changes))) = part {
+        if let (Some(Body::Part(Some(changes))), Fault::None) = (part, stage.fault) {
             return self.to(At::Commit(choice, manifest, changes));
         }
         roll_back(stage);
-        if self.refused { Step::End(Err(Kind::PartDamaged)) } else { self.to(At::Refused(choice)) }
+        self.to(At::Refused(choice))
     }
 }
 

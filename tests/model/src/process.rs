@@ -24,6 +24,14 @@ pub struct Protocol {
     pub stale: bool,
 }
 
+impl Protocol {
+    /// The same in quiet rounds.
+    #[must_use]
+    pub fn at_rest(self) -> Self {
+        Self { care: self.care.at_rest(), ..self }
+    }
+}
+
 /// What goes wrong in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -31,7 +39,7 @@ pub enum Fault {
     None,
     /// The bucket does it, the answer is lost, and the client that asks again meets its own object.
     AnswerLost,
-    /// The bucket stores a part otherwise than it was sent.
+    /// The bucket stores a part otherwise than it was sent, or a part arrives otherwise than it is stored.
     Damaged,
 }
 
@@ -122,6 +130,7 @@ impl Process {
     pub fn can_meet(&self, fault: Fault) -> bool {
         match self {
             Self::Extract(extract) => extract.can_meet(fault),
+            Self::Load(load) | Self::Check(Check::Resume(_, load)) => load.can_meet(fault),
             _ => false,
         }
     }

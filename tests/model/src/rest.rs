@@ -82,7 +82,7 @@ pub fn run(protocol: Protocol, world: &mut World, mut process: Process) -> Resul
         match step {
             Step::Next(next) => process = next,
             Step::End(Ok(())) => return Ok(None),
-            Step::End(Err(kind)) if spec::is_justified(world, kind) => return Ok(Some(kind)),
+            Step::End(Err(kind)) if spec::is_justified(&protocol, world, kind) => return Ok(Some(kind)),
             Step::End(Err(kind)) => return Err(Broken::FalseAlarm(kind)),
         }
     }

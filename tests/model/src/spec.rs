@@ -1,10 +1,10 @@
 //! What was promised, said without the product's own decisions; each step that could break a promise is judged here.
 
-use delsert::config::Purge;
+use delsert::config::{OnGap, Purge};
 use delsert::error::Kind;
 use delsert::ledger::decide::Place;
 
-use crate::process::Stage;
+use crate::process::{Protocol, Stage};
 use crate::world::{Body, Changes, Key, Manifest, Name, World};
 
 /// A promise, broken.
@@ -16,7 +16,7 @@ pub enum Broken {
     LivePartRemoved,
     /// A batch stands in the ledger, not yet applied, whose part is not there as it was sent.
     BatchWithoutParts,
-    /// A manifest was removed that is not applied, or is the tail.
+    /// A manifest was removed that is not applied.
     BatchRemoved,
     /// A batch does not begin where the one before ended.
     ChainBroken,
@@ -64,13 +64,21 @@ pub fn batch_without_parts(world: &World) -> bool {
     world.bucket.objects().any(lacks)
 }
 
-/// Whether a task may ask for a person: somebody restored the source, or the cleanup job was faster.
-pub fn is_justified(world: &World, kind: Kind) -> bool {
+/// Whether a task may ask for a person: the newest generation is of another life of the source, or cleanup has passed
+/// its end and the policy, or the generation's having only its snapshot, leaves that to a person.
+pub fn is_justified(protocol: &Protocol, world: &World, kind: Kind) -> bool {
+    let (generation, sequence) = newest(world);
     match kind {
-        Kind::Gap => world.source.cleaned,
-        Kind::Restored => world.source.life > 0,
+        Kind::Gap => {
+            let tail = world.bucket.manifest((generation, sequence));
+            let is_gone = tail.is_some_and(|tail| tail.to < world.source.minimum);
+            is_gone && (protocol.on_gap == OnGap::Fail || sequence == 1)
+        }
+        Kind::Restored => {
+            matches!(world.bucket.get(Key::open(generation)), Some(Body::Open(life)) if life != world.source.life)
+        }
         // Extract and load before the first check.
-        Kind::NotOpen => !world.bucket.objects().any(|(key, _)| key.name == Name::Open),
+        Kind::NotOpen => generation == 0,
         _ => false,
     }
 }
@@ -115,9 +123,7 @@ impl Stage<'_> {
                     self.breaks(Broken::LivePartRemoved);
                 }
             }
-            Name::Manifest if is_due(self.world, place) || place == (generation, tail) => {
-                self.breaks(Broken::BatchRemoved);
-            }
+            Name::Manifest if is_due(self.world, place) => self.breaks(Broken::BatchRemoved),
             _ => {}
         }
         self.world.bucket.remove(key);

@@ -52,8 +52,6 @@ pub struct Source {
     pub minimum: u8,
     /// Restores so far; ends every connection, and is the fingerprint.
     pub life: u8,
-    /// Whether the cleanup job, and not a purge of ours, has ever raised the minimum: a gap is then nobody's fault.
-    pub cleaned: bool,
 }
 
 impl Source {

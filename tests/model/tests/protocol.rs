@@ -72,12 +72,12 @@ fn finds_a_purge_by_ones_own_window() {
 
 #[test]
 fn finds_tidying_that_removes_an_unapplied_batch() {
-    finds(Mutation::TidyUnapplied, "loads", "no live part is removed");
+    finds(Mutation::TidyUnapplied, "loads", "no batch is removed before it is applied");
 }
 
 #[test]
 fn finds_tidying_that_removes_the_tail() {
-    finds(Mutation::TidyTail, "rivals", "no batch is removed before it is applied, nor the tail");
+    finds(Mutation::TidyTail, "tidied", "a person is asked only with reason");
 }
 
 #[test]
@@ -123,4 +123,14 @@ fn finds_a_mended_gap_told_for_a_table_never_opened() {
 #[test]
 fn finds_an_error_told_while_the_watermark_moves() {
     finds(Mutation::ToldAtSecondLook, "overtaken", "a person is asked only with reason");
+}
+
+#[test]
+fn finds_a_part_told_damaged_whose_batch_was_replaced() {
+    finds(Mutation::DamagedAtSecond, "replaced", "a person is asked only with reason");
+}
+
+#[test]
+fn finds_a_restore_told_by_an_old_fingerprint() {
+    finds(Mutation::RestoredByOldFingerprint, "restored", "a person is asked only with reason");
 }
