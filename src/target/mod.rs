@@ -8,6 +8,8 @@ pub mod delsert;
 pub mod postgres;
 pub mod types;
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::bucket::Bucket;
@@ -128,12 +130,16 @@ pub trait Target: Sized + Send {
     fn watermark(&mut self, table: &TargetTable) -> impl Future<Output = Result<Option<Watermark>>> + Send;
 
     /// Begins the one transaction of a load: takes the table's own lock before anything else, waiting no longer than
-    /// configured, then reads the watermark.
+    /// `patience`, then reads the watermark.
     ///
     /// # Errors
     /// [`Kind::TargetBusy`](crate::error::Kind::TargetBusy) when the lock cannot be had in time,
     /// [`Kind::TargetShape`](crate::error::Kind::TargetShape) naming `check` when there is no watermark.
-    fn begin<'a>(&'a mut self, table: &'a TargetTable) -> impl Future<Output = Result<Self::Load<'a>>> + Send;
+    fn begin<'a>(
+        &'a mut self,
+        table: &'a TargetTable,
+        patience: Duration,
+    ) -> impl Future<Output = Result<Self::Load<'a>>> + Send;
 }
 
 /// A load's transaction. Dropped before [`Load::commit`], it rolls back.

@@ -1,6 +1,7 @@
 //! `load`: batches are applied to the target, each in one transaction with its watermark.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnyTarget, Context, Pool, for_each_table};
@@ -73,6 +74,8 @@ pub async fn table_to_tail<T: Target>(
     let mut summary = TableSummary::idle(table);
     let mut view = ledger.view(table).await?;
     let mut refused = None;
+    let lock_timeout = config.target()?.lock_timeout;
+    let mut patience = lock_timeout;
     while let Some(place) = place::<T>(config, ledger, table, &view).await? {
         let (listed, watermark, next) = next(ledger, target, table, &place).await?;
         view = listed;
@@ -80,8 +83,9 @@ pub async fn table_to_tail<T: Target>(
         summary.to.clone_from(&watermark.position);
         finish_applied(ledger, table, &view, &watermark).await?;
         let Some(next) = next else { break };
-        match apply(config, ledger, target, table, at, next).await {
+        match apply(config, ledger, target, table, at, next, &mut patience).await {
             Ok(Some((manifest, deleted))) => {
+                patience = lock_timeout;
                 summary.status = TableStatus::Done;
                 summary.batches += 1;
                 summary.upserts += manifest.upserts;
@@ -163,10 +167,14 @@ async fn apply<T: Target>(
     table: &TableName,
     at: Place,
     next: Place,
+    patience: &mut Duration,
 ) -> Result<Option<(Manifest, u64)>> {
     let Some(manifest) = ledger.manifest(table, next.0, next.1).await? else { return Ok(None) };
     let place = T::place(config, &manifest.table)?;
-    let mut load = target.begin(&place).await?;
+    let asked = Instant::now();
+    let mut load = target.begin(&place, *patience).await?;
+    // One that is overtaken again and again waits no longer in all than one that is not.
+    *patience = patience.saturating_sub(asked.elapsed());
     crash::after(Step::Locked)?;
     let watermark = load.watermark().clone();
     // Only under the lock is the order certain: the ledger is listed anew.

@@ -37,6 +37,9 @@ pub trait Warehouse: Sized + Send + Sync {
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>>;
 }
 
+/// Longer than any test waits for a lock.
+pub const LONG: Duration = Duration::from_mins(1);
+
 /// A warehouse, a connection to it, a bucket, and a table placed and prepared.
 pub struct Scene<W: Warehouse> {
     /// The warehouse.
@@ -56,7 +59,7 @@ impl<W: Warehouse> Scene<W> {
     pub async fn of(source: Table) -> anyhow::Result<Self> {
         let (warehouse, store) = (W::create().await?, Store::start().await?);
         let table = place::<W>(&warehouse, &source)?;
-        let mut target = warehouse.connect(Duration::from_mins(1)).await?;
+        let mut target = warehouse.connect(LONG).await?;
         target.prepare(&table).await?;
         Ok(Self { warehouse, store, source, table, target })
     }
@@ -100,7 +103,7 @@ pub async fn load<T: Target>(
     manifest: &Manifest,
     store: &Store,
 ) -> Result<Applied> {
-    let mut load = target.begin(table).await?;
+    let mut load = target.begin(table, LONG).await?;
     match load.apply(manifest, &store.bucket).await {
         Ok(applied) => {
             load.commit().await?;

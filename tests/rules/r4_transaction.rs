@@ -1,6 +1,7 @@
 //! Rule 4: table and watermark change in one target transaction, which takes the table's own lock first.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use delsert::table::Table;
@@ -52,6 +53,37 @@ async fn r4_a_load_waits_for_the_tables_lock_within_bounds() -> anyhow::Result<(
     stage.expect_rows(&things, OLD).await?;
     stage.task(&["load"]).await?.expect(0)?;
     stage.expect_rows(&things, NEW).await
+}
+
+/// One that is overtaken while it waits, and must wait again, does not begin to count anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn r4_a_load_that_is_overtaken_waits_no_longer_in_all() -> anyhow::Result<()> {
+    let bound = Duration::from_secs(3);
+    let (stage, things) = with_a_batch_to_come().await?;
+    stage.batch(&things, (1, 3), &[(4, Some("newer"))]).await?;
+    stage.configure(|text| text.replace("lock_timeout = \"60s\"", "lock_timeout = \"3s\""))?;
+    let (holder, observer) = (hold_lock(&stage, &things).await?, stage.target.connect().await?);
+    let load = stage.start_task(&["load"])?;
+    until("the load waits for the lock", || async { Ok(waiting(&observer).await? == 1) }).await?;
+    let began = Instant::now();
+    let mark = stage.mark(&things)?;
+    let next = stage.target.connect().await?;
+    let (applied, lock) = (
+        format!("UPDATE {mark} SET sequence = 2, position = '{}'; COMMIT", super::by_hand::position(1, 2)),
+        format!("BEGIN; LOCK TABLE {mark} IN EXCLUSIVE MODE"),
+    );
+    let behind = tokio::spawn(async move { next.batch_execute(&lock).await.map(|()| next) });
+    until("another waits behind it", || async { Ok(waiting(&observer).await? == 2) }).await?;
+    tokio::time::sleep_until((began + bound * 2 / 3).into()).await;
+    holder.batch_execute(&applied).await?;
+    let next = behind.await??;
+    let error = load.outcome().await?.expect(75)?.stderr;
+    let took = began.elapsed();
+    ensure!(error.contains("another worker applied") && error.contains("cannot lock"), "{error}");
+    ensure!(took < bound * 4 / 3, "it waited {took:?}, the bound is {bound:?}");
+    next.batch_execute("ROLLBACK").await?;
+    stage.task(&["load"]).await?.expect(0)?;
+    Ok(())
 }
 
 /// While it waits, a load holds nothing that another could wait for, and has decided nothing.

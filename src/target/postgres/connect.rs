@@ -65,25 +65,29 @@ impl Postgres {
                 listener.closed_by(&error);
             }
         });
-        let session = Self { client, server, connection };
-        let set_up = tokio::time::timeout(target.connect_timeout, set_up(&session, target.lock_timeout)).await;
+        let session = Self { client, server, connection, lock_timeout: target.lock_timeout };
+        let set_up = tokio::time::timeout(target.connect_timeout, set_up(&session)).await;
         set_up.map_err(|_| session.server.error(Kind::TargetUnreachable, "fell silent after the login"))??;
         Ok(session)
     }
 }
 
+/// A bound as the server takes it, to which zero would mean for ever.
+pub(super) fn milliseconds(bound: Duration) -> u128 {
+    bound.as_millis().clamp(1, i32::MAX as u128)
+}
+
 /// Settings that the meaning of our text, and the bounds of our waiting, depend on. The server's keepalives free a table
 /// whose worker's machine is gone; hidden rows are to be an error, not a table that differs.
-async fn set_up(session: &Postgres, lock_timeout: Duration) -> Result<()> {
-    let Postgres { client, server, .. } = session;
+async fn set_up(session: &Postgres) -> Result<()> {
+    let Postgres { client, server, lock_timeout, .. } = session;
     let settings = format!(
         "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; \
          SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = 1; \
          SET statement_timeout = 0; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
          SET row_security = off",
-        // Zero would mean for ever.
-        lock_timeout.as_millis().clamp(1, i32::MAX as u128),
+        milliseconds(*lock_timeout),
         IDLE_IN_TRANSACTION.as_millis()
     );
     client.batch_execute(&settings).await.map_err(|error| server.failed("set up the session", &error))?;

@@ -4,8 +4,11 @@
 //! before committed. Idling between statements is bounded by the session's settings; during a COPY the server cannot
 //! bound it, and only the end of the connection frees the table.
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
+use super::connect::milliseconds;
 use super::copy::Copier;
 use super::failure::{self, Server};
 use super::{objects, prepare, read_watermark, shape};
@@ -18,6 +21,15 @@ use crate::target::{Applied, Load, TargetTable, Watermark};
 
 /// From so many rows on, staging's statistics are worth gathering.
 const ANALYZE_FROM: u64 = 10_000;
+
+/// How long a load waits for locks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// For the table's own, all others after it.
+    pub for_the_table: Duration,
+    /// For each within the transaction.
+    pub within: Duration,
+}
 
 /// A load in progress. Dropped, it rolls back; the connection can then be used again.
 pub struct PostgresLoad<'a> {
@@ -35,11 +47,22 @@ impl<'a> PostgresLoad<'a> {
     ///
     /// # Errors
     /// As there.
-    pub(super) async fn begin(client: &'a mut Client, server: &'a Server, table: &'a TargetTable) -> Result<Self> {
+    pub(super) async fn begin(
+        client: &'a mut Client,
+        server: &'a Server,
+        table: &'a TargetTable,
+        waits: Waits,
+    ) -> Result<Self> {
         let objects = objects(table);
         let begun = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).read_only(false).start();
         let transaction = begun.await.map_err(|error| server.failed("begin a transaction", &error))?;
-        transaction.batch_execute(&prepare::lock_statement(&objects)).await.map_err(|error| {
+        let lock = format!(
+            "SET LOCAL lock_timeout = {}; {}; SET LOCAL lock_timeout = {}",
+            milliseconds(waits.for_the_table),
+            prepare::lock_statement(&objects),
+            milliseconds(waits.within)
+        );
+        transaction.batch_execute(&lock).await.map_err(|error| {
             let failed = server.failed(&format!("lock {}", objects.mark), &error);
             match error.code().map_or("", |code| code.code()) {
                 "55P03" => failed.advice(format!(

@@ -17,13 +17,15 @@ pub mod prepare;
 pub mod shape;
 pub mod unpack;
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
 use self::failure::Server;
-use self::load::PostgresLoad;
+use self::load::{PostgresLoad, Waits};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::table::Table;
@@ -39,6 +41,7 @@ pub struct Postgres {
     client: Client,
     server: Server,
     connection: JoinHandle<()>,
+    lock_timeout: Duration,
 }
 
 impl Drop for Postgres {
@@ -83,8 +86,9 @@ impl Target for Postgres {
         read.map_err(|error| error.on(&table.source_name))
     }
 
-    async fn begin<'a>(&'a mut self, table: &'a TargetTable) -> Result<PostgresLoad<'a>> {
-        let begun = PostgresLoad::begin(&mut self.client, &self.server, table).await;
+    async fn begin<'a>(&'a mut self, table: &'a TargetTable, patience: Duration) -> Result<PostgresLoad<'a>> {
+        let waits = Waits { for_the_table: patience, within: self.lock_timeout };
+        let begun = PostgresLoad::begin(&mut self.client, &self.server, table, waits).await;
         begun.map_err(|error| error.on(&table.source_name))
     }
 }

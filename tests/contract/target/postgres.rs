@@ -10,7 +10,7 @@ use delsert::target::postgres::Postgres;
 use delsert::target::{Load, Target};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::{Scene, Warehouse, contract, failure, place};
+use super::{LONG, Scene, Warehouse, contract, failure, place};
 use crate::contract::batch::{INTEGER, Row, TEXT, orders, table};
 use crate::support::postgres::{self, Database};
 
@@ -182,7 +182,7 @@ async fn a_connection_that_the_server_ends_can_be_tried_again() -> anyhow::Resul
     let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("n")])];
     let batch = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
     let table = scene.table.clone();
-    let mut load = scene.target.begin(&table).await?;
+    let mut load = scene.target.begin(&table, LONG).await?;
     load.apply(&batch, &scene.store.bucket).await?;
     let admin = scene.warehouse.database.connect_as_admin().await?;
     let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \

@@ -10,7 +10,7 @@ use delsert::row::Operation::{Delete, Upsert};
 use delsert::target::{Applied, Load, Target, Watermark};
 use tokio::sync::Barrier;
 
-use super::{Scene, Warehouse, failure, load, place};
+use super::{LONG, Scene, Warehouse, failure, load, place};
 use crate::contract::batch::{INTEGER, Row, TEXT, orders, table};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -20,7 +20,7 @@ pub async fn prepare_makes_what_is_missing_and_nothing_twice<W: Warehouse>() -> 
     let orders = place(&warehouse, &orders())?;
     let mut target = warehouse.connect(MINUTE).await?;
     assert_eq!(target.watermark(&orders).await?, None, "nothing was prepared");
-    let (kind, text) = failure(target.begin(&orders).await.map(drop));
+    let (kind, text) = failure(target.begin(&orders, LONG).await.map(drop));
     assert_eq!(kind, Kind::TargetShape);
     assert!(text.contains("delsert check") && text.contains("Sales.Orders"), "{text}");
 
@@ -28,7 +28,7 @@ pub async fn prepare_makes_what_is_missing_and_nothing_twice<W: Warehouse>() -> 
     assert!(changes.iter().any(|change| change.contains("CREATE TABLE \"sales\".\"orders\"")), "{changes:?}");
     assert_eq!(target.prepare(&orders).await?.changes, Vec::<String>::new());
     assert_eq!(target.watermark(&orders).await?, Some(Watermark::default()));
-    assert_eq!(target.begin(&orders).await?.watermark(), &Watermark::default());
+    assert_eq!(target.begin(&orders, LONG).await?.watermark(), &Watermark::default());
     Ok(())
 }
 
@@ -67,7 +67,7 @@ pub async fn another_sync_is_refused<W: Warehouse>() -> anyhow::Result<()> {
     for (kind, text) in [
         failure(scene.target.prepare(&other).await),
         failure(scene.target.watermark(&other).await),
-        failure(scene.target.begin(&other).await.map(drop)),
+        failure(scene.target.begin(&other, LONG).await.map(drop)),
     ] {
         assert_eq!(kind, Kind::OtherSync);
         assert!(text.contains("'shop'") && text.contains("'other'"), "{text}");
@@ -118,7 +118,7 @@ pub async fn r4_table_and_watermark_change_together_or_not_at_all<W: Warehouse>(
     let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("one")])];
     let snapshot = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
     for rolled_back in [true, false] {
-        let mut load = scene.target.begin(&scene.table).await?;
+        let mut load = scene.target.begin(&scene.table, LONG).await?;
         assert_eq!(load.apply(&snapshot, &scene.store.bucket).await?, Applied { inserted: 1, deleted: 0 });
         assert!(scene.warehouse.rows("SELECT * FROM sales.orders").await?.is_empty(), "seen before the commit");
         if rolled_back {
@@ -137,7 +137,7 @@ pub async fn r4_a_batch_is_not_applied_twice<W: Warehouse>() -> anyhow::Result<(
     let mut scene = Scene::<W>::of(orders()).await?;
     let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("one")])];
     let snapshot = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
-    let mut load = scene.target.begin(&scene.table).await?;
+    let mut load = scene.target.begin(&scene.table, LONG).await?;
     load.apply(&snapshot, &scene.store.bucket).await?;
     // The watermark has moved within the transaction: it is not what was read.
     assert!(load.apply(&snapshot, &scene.store.bucket).await.is_err());
@@ -155,9 +155,9 @@ pub async fn r4_the_lock_comes_first_and_the_second_load_reads_what_the_first_wr
     let mut scene = Scene::<W>::of(orders()).await?;
     let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("one")])];
     let snapshot = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
-    let mut first = scene.target.begin(&scene.table).await?;
+    let mut first = scene.target.begin(&scene.table, LONG).await?;
     let (mut other, table) = (scene.warehouse.connect(MINUTE).await?, scene.table.clone());
-    let second = tokio::spawn(async move { other.begin(&table).await.map(|load| load.watermark().clone()) });
+    let second = tokio::spawn(async move { other.begin(&table, LONG).await.map(|load| load.watermark().clone()) });
     first.apply(&snapshot, &scene.store.bucket).await?;
     // It must be seen to wait for us, or the order proves nothing.
     while scene.warehouse.rows("SELECT 1 FROM pg_locks WHERE NOT granted").await?.is_empty() {
@@ -174,23 +174,23 @@ pub async fn r4_the_lock_comes_first_and_the_second_load_reads_what_the_first_wr
 
 pub async fn r4_waiting_for_the_lock_is_bounded<W: Warehouse>() -> anyhow::Result<()> {
     let mut scene = Scene::<W>::of(orders()).await?;
-    let held = scene.target.begin(&scene.table).await?;
-    let mut other = scene.warehouse.connect(Duration::from_millis(50)).await?;
-    let (kind, text) = failure(other.begin(&scene.table).await.map(drop));
+    let held = scene.target.begin(&scene.table, LONG).await?;
+    let mut other = scene.warehouse.connect(LONG).await?;
+    let (kind, text) = failure(other.begin(&scene.table, Duration::from_millis(50)).await.map(drop));
     assert_eq!(kind, Kind::TargetBusy);
     assert!(text.contains("Sales.Orders") && text.contains("holds it"), "{text}");
     held.rollback().await?;
-    other.begin(&scene.table).await?.rollback().await?;
+    other.begin(&scene.table, LONG).await?.rollback().await?;
     Ok(())
 }
 
 pub async fn r4_one_tables_load_does_not_wait_for_anothers<W: Warehouse>() -> anyhow::Result<()> {
     let mut scene = Scene::<W>::of(orders()).await?;
-    let held = scene.target.begin(&scene.table).await?;
+    let held = scene.target.begin(&scene.table, LONG).await?;
     let customers = place(&scene.warehouse, &table("Customers", 1, &[("Id", INTEGER)]))?;
     let mut other = scene.warehouse.connect(Duration::from_millis(200)).await?;
     other.prepare(&customers).await?;
-    other.begin(&customers).await?.rollback().await?;
+    other.begin(&customers, LONG).await?.rollback().await?;
     assert!(
         other.prepare(&scene.table).await?.changes.is_empty(),
         "a check of a table being loaded has nothing to wait for"
@@ -206,7 +206,7 @@ pub async fn a_load_that_is_given_up_frees_the_table<W: Warehouse>() -> anyhow::
     let rows: Vec<_> = cells.iter().map(|cells| (Upsert, &cells[..])).collect();
     let snapshot = scene.store.packed_batch(Compression::None, &scene.source, (1, 1), &[&rows]).await?;
     for polls in [1, 5, 20, 60] {
-        let mut load = scene.target.begin(&scene.table).await?;
+        let mut load = scene.target.begin(&scene.table, LONG).await?;
         {
             let mut applying = std::pin::pin!(load.apply(&snapshot, &scene.store.bucket));
             for _ in 0..polls {
