@@ -1,0 +1,63 @@
+//! What an S3 request failed of, as one of our kinds.
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use crate::error::{Error, Kind};
+
+/// The HTTP status of the answer; `None` where there was none.
+pub(super) fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// What S3 said, as one of our kinds.
+pub(super) fn classify<E>(place: &str, what: &str, error: &SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = status(error);
+    let code = error.code().unwrap_or_default().to_owned();
+    let said = match (error.message(), status) {
+        (Some(message), _) => format!("{code}: {message}"),
+        (None, Some(status)) => format!("HTTP {status} {code}").trim_end().to_owned(),
+        (None, None) => root_cause(error),
+    };
+    let message = format!("{place} {what}: {said}");
+    match (status, code.as_str()) {
+        (_, "NoSuchBucket") => Error::new(Kind::BucketRights, message).advice("Run 'delsert check', which creates it, or mend bucket.name"),
+        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => {
+            Error::new(Kind::BucketRights, message)
+                .advice("Mend the AWS credentials (environment, profile or role) that this process finds first")
+        }
+        (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(
+            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads on the bucket and prefix (check also s3:CreateBucket)",
+        ),
+        (Some(501), _) => Error::new(Kind::BucketOverwrites, message)
+            .advice("The server lacks what a create-only write needs. Use Amazon S3, or a server that honours If-None-Match"),
+        // What we sent did not arrive as it was sent.
+        (_, "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch") => {
+            Error::new(Kind::BucketUnreachable, message).advice("Try again; if it stays so, look at what lies between here and the bucket")
+        }
+        (_, "NoSuchUpload" | "RequestTimeout" | "OperationAborted" | "ConditionalRequestConflict" | "SlowDown") => {
+            Error::new(Kind::BucketUnreachable, message).advice("Try again")
+        }
+        (Some(301 | 307), _) | (_, "AuthorizationHeaderMalformed") => {
+            Error::new(Kind::BucketRights, message).advice("Set bucket.region to the region that the bucket is in")
+        }
+        (Some(429 | 500..), _) => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
+        (Some(_), _) => Error::new(Kind::BucketRights, message).advice("Check bucket.name and the rest of [bucket] in the configuration"),
+        (None, _) if said.contains("redentials") => Error::new(Kind::BucketRights, message)
+            .advice("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role"),
+        (None, _) => Error::new(Kind::BucketUnreachable, message).advice("Check bucket.endpoint, bucket.region and the network, then try again"),
+    }
+}
+
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut at = error.source();
+    while let Some(cause) = at {
+        texts.push(cause.to_string());
+        at = cause.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}
