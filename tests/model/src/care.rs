@@ -48,6 +48,8 @@ pub enum Mutation {
     DamagedAtSecond,
     /// That the source was restored is told by a fingerprint read before a restore.
     RestoredByOldFingerprint,
+    /// `check` removes what one look dooms.
+    OneLook,
 }
 
 /// How many applied manifests are kept: fewer than in the product, so that short runs reach the end of it.

@@ -15,6 +15,8 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario { left: Left { lost: 1, damaged: 1, ..NONE }, ..new("rivals", "0.", "ee", "01") },
         // The same under the eyes of a check, which removes orphans.
         Scenario { left: Left { lost: 1, ..NONE }, ..new("checked", "0.", "eec", "0") },
+        // Two extracts make one batch after the other while a check looks for orphans.
+        new("looked at", "0.", "eec", "01"),
         // Three loads of the same two batches, of which one may be killed in its transaction.
         Scenario { left: Left { killed: 1, ..NONE }, ..new("loads", "0.1>e0>e", "lll", "") },
         // An extract sleeps until its sequence is made, applied and tidied by others.
@@ -42,11 +44,18 @@ pub fn scenarios() -> Vec<Scenario> {
         // The source is restored to its first change.
         Scenario { left: Left { restored: 1, ..NONE }, restore_to: 1, ..new("restored", "0.0.0.", "ere", "01") },
         // History is purged behind what was loaded, while two loads and two extracts overtake each other.
-        Scenario { purge: Purge::AfterLoad, ..new("overtaken", "0.", "eell", "01") },
+        Scenario { purge: Purge::AfterLoad, left: Left { killed: 1, ..NONE }, ..new("overtaken", "0.", "eell", "01") },
         // Tables found idle get empty batches.
         Scenario { stale: true, ..new("idle", "0.", "eel", "0") },
         // One of each.
-        new("all", "0.", "celr", "0"),
+        Scenario { left: Left { killed: 1, ..NONE }, ..new("all", "0.", "celr", "0") },
+        // The three tasks beside a cleanup that is faster.
+        Scenario { left: Left { cleaned: 1, ..NONE }, ..new("cleaned", "0.0.", "cel", "01") },
+        Scenario {
+            on_gap: OnGap::Resync,
+            left: Left { cleaned: 1, ..NONE },
+            ..new("cleaned and mended", "0.0.", "cel", "0")
+        },
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use delsert::ledger::decide::{self, Place};
 
+use crate::care::Mutation;
 use crate::load::Load;
 use crate::process::{Stage, Step};
 use crate::world::{Listing, Name, view};
@@ -41,12 +42,20 @@ pub enum Check {
     Opened(Place),
     /// Finishes leftovers.
     Resume(Place, Load),
-    /// Lists the ledger for what can no longer become a batch.
-    Orphans(Place),
-    /// Lists it again, since a listing is no moment in time.
-    OrphansAgain(Place, Listing),
+    /// Looks for what can no longer become a batch.
+    Orphans(Place, Look),
+    /// Looks again, since a listing is no moment in time.
+    OrphansAgain(Place, Listing, Look),
     /// Removes what both doomed.
     Remove(Listing),
+}
+
+/// A look for orphans: a listing, which is no moment in time but goes on from batch to batch while others write, and then
+/// the manifests that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Look {
+    listing: Listing,
+    is_listed: bool,
 }
 
 /// A resync.
@@ -102,18 +111,22 @@ impl Check {
                 Step::Next(Self::after_opening(*at, has_tail))
             }
             Self::Resume(at, load) => match load.step(stage) {
-                Step::End(Ok(())) => Step::Next(Self::Orphans(*at)),
+                Step::End(Ok(())) => Step::Next(Self::orphans(*at)),
                 other => other.map(|load| Self::Resume(*at, load)),
             },
-            Self::Orphans(at) => match orphans(stage, *at) {
-                doomed if doomed.is_empty() => Step::End(Ok(())),
-                doomed => Step::Next(Self::OrphansAgain(*at, doomed)),
+            Self::Orphans(at, look) => match look.step(stage, *at) {
+                Err(look) => Step::Next(Self::Orphans(*at, look)),
+                Ok(doomed) if doomed.is_empty() => Step::End(Ok(())),
+                Ok(doomed) if stage.protocol.care.lacks(Mutation::OneLook) => Step::Next(Self::Remove(doomed)),
+                Ok(doomed) => Step::Next(Self::OrphansAgain(*at, doomed, Look::default())),
             },
-            Self::OrphansAgain(at, first) => {
-                let mut doomed = orphans(stage, *at);
-                doomed.retain(|key| first.contains(key));
-                Self::remove(&doomed)
-            }
+            Self::OrphansAgain(at, first, look) => match look.step(stage, *at) {
+                Err(look) => Step::Next(Self::OrphansAgain(*at, first.clone(), look)),
+                Ok(mut doomed) => {
+                    doomed.retain(|key| first.contains(key));
+                    Self::remove(&doomed)
+                }
+            },
             Self::Remove(doomed) => {
                 stage.remove(doomed[0]);
                 Self::remove(&doomed[1..])
@@ -122,7 +135,11 @@ impl Check {
     }
 
     fn after_opening(at: Place, has_tail: bool) -> Self {
-        if has_tail { Self::Resume(at, Load::default()) } else { Self::Orphans(at) }
+        if has_tail { Self::Resume(at, Load::default()) } else { Self::orphans(at) }
+    }
+
+    fn orphans(at: Place) -> Self {
+        Self::Orphans(at, Look::default())
     }
 
     fn remove(doomed: &[crate::world::Key]) -> Step<Self> {
@@ -130,17 +147,34 @@ impl Check {
     }
 }
 
-/// What can no longer become a batch, by one listing and the manifests that it names.
-fn orphans(stage: &Stage<'_>, watermark: Place) -> Listing {
-    let mut listing = stage.world.bucket.list();
-    let view = view(&listing);
-    listing.retain(|key| {
-        let Name::Part(attempt) = key.name else { return false };
-        let winner = stage.world.bucket.manifest(key.place()).filter(|_| key.place() > watermark);
-        let winner = winner.map(|manifest| manifest.attempt);
-        stage.protocol.care.is_orphan(&view, watermark, key.place(), attempt, winner)
-    });
-    listing
+impl Look {
+    /// Lists another batch, or else reads the manifests and gives what can no longer become a batch.
+    fn step(&self, stage: &Stage<'_>, watermark: Place) -> Result<Listing, Self> {
+        if self.is_listed {
+            return Ok(self.orphans(stage, watermark));
+        }
+        let mut listing = self.listing.clone();
+        let last = listing.last().map(|key| key.place());
+        let rest = stage.world.bucket.list().into_iter().filter(|key| last.is_none_or(|last| key.place() > last));
+        let rest: Listing = rest.collect();
+        let Some(batch) = rest.first().map(|key| key.place()) else {
+            return Err(Self { listing, is_listed: true });
+        };
+        listing.extend(rest.iter().filter(|key| key.place() == batch));
+        Err(Self { listing, is_listed: false })
+    }
+
+    fn orphans(&self, stage: &Stage<'_>, watermark: Place) -> Listing {
+        let (mut doomed, view) = (self.listing.clone(), view(&self.listing));
+        doomed.retain(|key| {
+            let Name::Part(attempt) = key.name else { return false };
+            let is_listed = key.place() > watermark && view.has_manifest(key.place().0, key.place().1);
+            let winner = stage.world.bucket.manifest(key.place()).filter(|_| is_listed);
+            let winner = winner.map(|manifest| manifest.attempt);
+            stage.protocol.care.is_orphan(&view, watermark, key.place(), attempt, winner)
+        });
+        doomed
+    }
 }
 
 impl Resync {

@@ -24,6 +24,8 @@ pub struct Extract {
     pub tries: u8,
     /// Whether a generation was opened for a gap.
     gap_mended: bool,
+    /// Whether the fingerprint was read again.
+    looked_again: bool,
     /// The end of its own window; kept only where a mutation purges by it.
     own: Option<u8>,
     at: At,
@@ -56,8 +58,8 @@ enum At {
     Purge(Vec<Place>),
     /// Lists the ledger after a failure that another worker's progress would explain.
     Doubt(Seen, Kind),
-    /// Reads the fingerprint again, if it seems that the source was restored.
-    Again(Seen, Kind),
+    /// Reads the fingerprint again, since it seems that the source was restored.
+    Again,
     /// Reads what opened the generation that has the gap.
     Reopen(u64, u64),
     /// Opens the generation that mends it.
@@ -65,7 +67,7 @@ enum At {
 }
 
 /// Failures that another worker's progress would explain.
-const DOUBTFUL: [Kind; 3] = [Kind::Gap, Kind::NotOpen, Kind::LedgerUnreadable];
+const DOUBTFUL: [Kind; 4] = [Kind::Gap, Kind::Restored, Kind::NotOpen, Kind::LedgerUnreadable];
 
 impl Extract {
     fn to(&self, at: At) -> Step<Self> {
@@ -103,7 +105,7 @@ impl Extract {
                     let tries = self.tries + 1;
                     Step::Next(Self { tries, own, at: At::Try(*seen, Try::start(attempt)), ..self.clone() })
                 }
-                Err(kind) => self.failed(*seen, kind),
+                Err(kind) => self.failed(stage, *seen, kind),
             },
             At::Try(seen, attempt) => match attempt.step(stage, self) {
                 Outcome::Next(attempt) => self.to(At::Try(*seen, attempt)),
@@ -112,19 +114,14 @@ impl Extract {
                     // The connection is made anew.
                     Step::Next(Self { connected: stage.world.source.life, at: At::Last, ..self.clone() })
                 }
-                Outcome::Failed(kind) => self.failed(*seen, kind),
+                Outcome::Failed(kind) => self.failed(stage, *seen, kind),
             },
             At::Last => self.last(stage),
             At::Purge(places) => self.purge(stage, places),
             At::Doubt(before, kind) => self.doubt(stage, *before, *kind),
-            At::Again(before, kind) => {
-                let is_stale = self.fingerprint != stage.world.source.life;
-                if is_stale && !stage.protocol.care.lacks(Mutation::RestoredByOldFingerprint) {
-                    // The source became another since this process began; its next run knows it.
-                    return Step::End(Err(Kind::SourceUnreachable));
-                }
-                self.to(At::Doubt(*before, *kind))
-            }
+            // Where the source became another since this process began, its next run knows it.
+            At::Again if !self.is_connected(stage) => Step::End(Err(Kind::SourceBusy)),
+            At::Again => Step::Next(Self { looked_again: true, at: At::List, ..self.clone() }),
             At::Reopen(gap_in, generation) => match stage.world.bucket.get(Key::open(*gap_in)) {
                 Some(_) => self.to(At::Open(*gap_in, *generation)),
                 None if stage.protocol.care.lacks(Mutation::GoneIsNotOpen) => Step::End(Err(Kind::NotOpen)),
@@ -147,9 +144,10 @@ impl Extract {
         self.connected == stage.world.source.life
     }
 
-    fn failed(&self, seen: Seen, kind: Kind) -> Step<Self> {
+    fn failed(&self, stage: &Stage<'_>, seen: Seen, kind: Kind) -> Step<Self> {
+        let is_blind = self.looked_again || stage.protocol.care.lacks(Mutation::RestoredByOldFingerprint);
         match kind {
-            Kind::Restored => self.to(At::Again(seen, kind)),
+            Kind::Restored if !is_blind => self.to(At::Again),
             kind if DOUBTFUL.contains(&kind) => self.to(At::Doubt(seen, kind)),
             kind => Step::End(Err(kind)),
         }

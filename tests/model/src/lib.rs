@@ -14,8 +14,8 @@
 //! target and source compared. Only who holds the table's lock must be killed for the lock to be freed.
 //!
 //! What a step stands for: reads of what never changes (manifests, the log up to the cut) are one with the step that
-//! uses them; a batch has one part; a listing is one moment. Multipart uploads, several tables, schema changes, the
-//! sentinel and the target's restore are not modelled.
+//! uses them; a batch has one part; a listing is one moment, but where `check` removes by it. Multipart uploads, several
+//! tables, schema changes, the sentinel and the target's restore are not modelled.
 //!
 //! To add a mutation: name it in [`care::Mutation`], leave the care out where it is taken, and let a test name the
 //! scenario and the promise. A counterexample is a list of [`explore::Action`]s; numbers are places in the scenario's

@@ -134,3 +134,8 @@ fn finds_a_part_told_damaged_whose_batch_was_replaced() {
 fn finds_a_restore_told_by_an_old_fingerprint() {
     finds(Mutation::RestoredByOldFingerprint, "restored", "a person is asked only with reason");
 }
+
+#[test]
+fn finds_a_check_that_removes_what_one_look_dooms() {
+    finds(Mutation::OneLook, "looked at", "no live part is removed");
+}
