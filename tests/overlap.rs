@@ -9,6 +9,7 @@ use anyhow::ensure;
 
 use crate::shop::{Shop, row};
 use crate::support::relay::Relay;
+use crate::support::task::Running;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ghost_row_copied_by_the_snapshot_inserted_and_deleted_in_the_first_window() -> anyhow::Result<()> {
@@ -120,22 +121,8 @@ async fn ghost_rows_of_keys_all_moved_by_one_statement() -> anyhow::Result<()> {
 /// The copy stands still in its middle while rows on both sides of it come, go, change, and cross it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ghost_rows_lost_deletes_and_stale_cells_of_changes_in_the_middle_of_the_copy() -> anyhow::Result<()> {
-    const ROWS: i64 = 4000;
     let mut shop = Shop::open(&[]).await?;
-    let long = "x".repeat(1500);
-    for block in (0..ROWS).step_by(200) {
-        let tuple = |id: i64| format!("(N'r{}', {id}, N'{long}')", id / 1000);
-        let tuples: Vec<_> = (block..block + 200).map(tuple).collect();
-        shop.sql.run(&format!("INSERT INTO dbo.Things VALUES {}", tuples.join(", "))).await?;
-        for id in block..block + 200 {
-            shop.things.insert(row(&format!("r{}", id / 1000), id, &long))?;
-        }
-    }
-    let relay = Relay::start(shop.ground.source.port).await?;
-    shop.ground.write_config(&shop.ground.config_through(relay.port, &["dbo.Things"]))?;
-    relay.hold_after(6_000_000);
-    let extract = shop.ground.start_task(&["extract"])?;
-    relay.held().await?;
+    let (relay, extract) = extract_held(&mut shop).await?;
 
     // The copy goes through the keys in some order; whichever that is, one of each pair is behind it.
     for (region, id) in [("r0", 5), ("r3", 3995)] {
@@ -155,4 +142,47 @@ async fn ghost_rows_lost_deletes_and_stale_cells_of_changes_in_the_middle_of_the
     extract.outcome().await?.expect(0)?;
     shop.ground.task(&["load"]).await?.expect(0)?;
     shop.expect_equal().await
+}
+
+/// No window could follow a copy whose beginning was purged; the next try needs nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_changes_after_a_copy_that_cleanup_overtook() -> anyhow::Result<()> {
+    let mut shop = Shop::open(&[]).await?;
+    let (relay, extract) = extract_held(&mut shop).await?;
+    shop.update("r0", 5, "changed in the middle").await?;
+    shop.delete("r3", 3995).await?;
+    shop.sql.capture_all().await?;
+    shop.sql
+        .run(
+            "DECLARE @instance sysname = (SELECT ct.capture_instance FROM cdc.change_tables AS ct
+                 WHERE ct.source_object_id = OBJECT_ID(N'dbo.Things'));
+             DECLARE @lsn binary(10) = sys.fn_cdc_get_max_lsn();
+             EXEC sys.sp_cdc_cleanup_change_table @capture_instance = @instance, @low_water_mark = @lsn, @threshold = 5000",
+        )
+        .await?;
+    relay.open();
+    let refused = extract.outcome().await?.expect(75)?;
+    let said = &refused.stderr;
+    ensure!(said.contains("were purged at the source while the table was copied"), "another reason: {said}");
+    shop.expect_equal().await
+}
+
+/// Fills the table, and starts an extract whose copy stands still in its middle.
+async fn extract_held(shop: &mut Shop) -> anyhow::Result<(Relay, Running)> {
+    const ROWS: i64 = 4000;
+    let long = "x".repeat(1500);
+    for block in (0..ROWS).step_by(200) {
+        let tuple = |id: i64| format!("(N'r{}', {id}, N'{long}')", id / 1000);
+        let tuples: Vec<_> = (block..block + 200).map(tuple).collect();
+        shop.sql.run(&format!("INSERT INTO dbo.Things VALUES {}", tuples.join(", "))).await?;
+        for id in block..block + 200 {
+            shop.things.insert(row(&format!("r{}", id / 1000), id, &long))?;
+        }
+    }
+    let relay = Relay::start(shop.ground.source.port).await?;
+    shop.ground.write_config(&shop.ground.config_through(relay.port, &["dbo.Things"]))?;
+    relay.hold_after(6_000_000);
+    let extract = shop.ground.start_task(&["extract"])?;
+    relay.held().await?;
+    Ok((relay, extract))
 }

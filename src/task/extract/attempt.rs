@@ -123,8 +123,10 @@ impl<S: Source> Attempt<'_, S> {
         };
         // Cleanup may have passed the window's beginning while it was read.
         let bounds = source.bounds(self.tracked, &window.to).await?;
-        let first = window.from.as_ref().unwrap_or(&window.to);
-        if bounds.minimum > *first {
+        if window.from.is_none() && bounds.minimum > window.to {
+            return Err(window::outlived(&window.to, &bounds.minimum));
+        }
+        if window.from.as_ref().is_some_and(|from| bounds.minimum > *from) {
             let tail = self.manifest(window, written, None, bucket.compression);
             return Err(window::gap(&tail, &bounds.minimum));
         }

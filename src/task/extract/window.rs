@@ -97,6 +97,16 @@ fn restored(message: String) -> Error {
     Error::new(Kind::Restored, message).advice("Run 'delsert resync' for the table")
 }
 
+/// History after the beginning of a copy is gone before the copy was complete: the window that follows would lack it.
+pub fn outlived(from: &Position, minimum: &Position) -> Error {
+    let message = format!(
+        "changes after {from} were purged at the source while the table was copied from there: it now begins at {minimum}"
+    );
+    Error::new(Kind::SourceBusy, message).advice(
+        "Try again, the copy begins anew; if it comes to this each time, the source's retention is shorter than the copy",
+    )
+}
+
 /// History between tail and minimum is gone.
 pub fn gap(tail: &Manifest, minimum: &Position) -> Error {
     let when =
