@@ -161,7 +161,9 @@ impl Try {
             _ => {
                 let first = manifest.from.unwrap_or(manifest.to);
                 if source.minimum > first && !care.lacks(Mutation::MinimumReadOnce) {
-                    return self.to(At::Undo(Kind::Gap));
+                    // A copy whose beginning is gone is made again by the next run.
+                    let kind = if manifest.from.is_none() { Kind::SourceBusy } else { Kind::Gap };
+                    return self.to(At::Undo(kind));
                 }
                 manifest.stamp = source.stamp(manifest.to);
                 At::Publish

@@ -49,6 +49,8 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario { stale: true, ..new("idle", "0.", "eel", "0") },
         // One of each.
         Scenario { left: Left { killed: 1, ..NONE }, ..new("all", "0.", "celr", "0") },
+        // Cleanup passes the beginning of a copy under way.
+        Scenario { left: Left { cleaned: 1, ..NONE }, ..new("cleaned while copied", "c", "ee", "01") },
         // The three tasks beside a cleanup that is faster.
         Scenario { left: Left { cleaned: 1, ..NONE }, ..new("cleaned", "0.0.", "cel", "01") },
         Scenario {
@@ -69,5 +71,6 @@ pub fn deeper() -> Vec<Scenario> {
         Scenario { left: Left { killed: 1, ..NONE }, ..new("checks and loads", "0.1>e0>e", "ccll", "") },
         new("two resyncs", "0.0.", "errl", "0"),
         new("check among rivals and a load", "0.", "ceel", "0"),
+        new("two of each", "0.", "cceell", ""),
     ]
 }

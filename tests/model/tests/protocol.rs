@@ -13,6 +13,9 @@ fn the_protocol_breaks_no_promise_wherever_it_is_left() {
     if std::env::var_os("MODEL_DEEPER").is_some() {
         scenarios.extend(catalogue::deeper());
     }
+    if let Ok(only) = std::env::var("MODEL_ONLY") {
+        scenarios.retain(|scenario| scenario.name == only);
+    }
     let (next, total) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
