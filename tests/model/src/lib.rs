@@ -18,8 +18,8 @@
 //! tables, schema changes, the sentinel and the target's restore are not modelled.
 //!
 //! To add a mutation: name it in [`care::Mutation`], leave the care out where it is taken, and let a test name the
-//! scenario and the promise. A counterexample is a list of [`explore::Action`]s; numbers are places in the scenario's
-//! processes.
+//! scenario and the promise. The environment's `MODEL_ONLY` names one scenario to explore. A counterexample is a list of
+//! [`explore::Action`]s; numbers are places in the scenario's processes.
 
 pub mod attempt;
 pub mod care;
