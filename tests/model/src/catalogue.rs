@@ -47,6 +47,8 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario { purge: Purge::AfterLoad, left: Left { killed: 1, ..NONE }, ..new("overtaken", "0.", "eell", "01") },
         // Tables found idle get empty batches.
         Scenario { stale: true, ..new("idle", "0.", "eel", "0") },
+        // Two of each, where nothing is to be done.
+        new("two of each at rest", "0.", "cceell", ""),
         // One of each.
         Scenario { left: Left { killed: 1, ..NONE }, ..new("all", "0.", "celr", "0") },
         // Cleanup passes the beginning of a copy under way.
@@ -61,7 +63,7 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// Scenarios of tens of millions of states, for `make model`.
+/// Larger scenarios, for `make model`. The last has not yet been explored whole.
 pub fn deeper() -> Vec<Scenario> {
     let new = Scenario::new;
     vec![
@@ -71,6 +73,6 @@ pub fn deeper() -> Vec<Scenario> {
         Scenario { left: Left { killed: 1, ..NONE }, ..new("checks and loads", "0.1>e0>e", "ccll", "") },
         new("two resyncs", "0.0.", "errl", "0"),
         new("check among rivals and a load", "0.", "ceel", "0"),
-        new("two of each", "0.", "cceell", ""),
+        new("two of each", "0.1>e", "cceell", ""),
     ]
 }
