@@ -83,10 +83,12 @@ impl Scene {
             ],
             Self::CheckLeftovers => &[ObjectRemoved, UploadAborted],
             Self::ExtractPieces => &[UploadBegun, PieceSent, UploadCompleted, PartPut],
-            Self::ExtractSnapshot | Self::ExtractWindow => {
+            // Behind a first copy there is nothing to purge.
+            Self::ExtractSnapshot => &[PartPut, PartsVerified, ManifestWritten, UploadAborted, ObjectRemoved],
+            Self::ExtractGap => &[GenerationOpened, PartPut, PartsVerified, ManifestWritten],
+            Self::ExtractWindow => {
                 &[PartPut, PartsVerified, ManifestWritten, UploadAborted, ObjectRemoved, HistoryPurged]
             }
-            Self::ExtractGap => &[GenerationOpened, PartsVerified, ManifestWritten, HistoryPurged],
             Self::CheckPending | Self::LoadSnapshot | Self::LoadWindows | Self::LoadResync => &[
                 Locked,
                 PartCopied,
