@@ -13,10 +13,18 @@ async fn history(shop: &mut WatchedShop) -> anyhow::Result<i64> {
     shop.sql.number(&format!("SELECT COUNT_BIG(*) FROM cdc.[{instance}_CT]")).await
 }
 
-/// Five changes, each in a transaction of its own.
+/// The source's clock, which commit times are written by, in milliseconds of the day.
+async fn clock(shop: &mut WatchedShop) -> anyhow::Result<i64> {
+    shop.sql.number("SELECT CAST(DATEDIFF(millisecond, CAST(GETDATE() AS date), GETDATE()) AS bigint)").await
+}
+
+/// Five changes, each in a transaction of its own and at a moment of its own: of transactions that committed at the same
+/// moment, cleanup takes the first for its mark, and would leave them all.
 async fn change(shop: &mut WatchedShop, note: &str) -> anyhow::Result<()> {
     for turn in 0..5 {
         shop.sql.run(&format!("UPDATE dbo.Things SET Note = N'{note} {turn}' WHERE ID = 1")).await?;
+        let now = clock(shop).await?;
+        while clock(shop).await? == now {}
     }
     shop.sql.capture_all().await
 }
