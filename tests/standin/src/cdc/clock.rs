@@ -25,6 +25,11 @@ impl Clock {
         self.ahead += by;
     }
 
+    /// How far it is ahead of the machine's.
+    pub fn ahead(&self) -> Duration {
+        self.ahead
+    }
+
     /// Now, rounded to the 1/300 s steps of `datetime`.
     pub fn now(&self) -> Moment {
         let ahead = chrono::Duration::from_std(self.ahead).unwrap_or_default();

@@ -50,7 +50,7 @@ impl CapturedColumn {
 }
 
 /// A change, as the change table holds it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChangeRow {
     /// `__$start_lsn`.
     pub start: Lsn,
@@ -86,7 +86,7 @@ pub struct DdlRecord {
 }
 
 /// A capture instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// `object_id` of the change table.
     pub object_id: i32,

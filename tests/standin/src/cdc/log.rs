@@ -8,7 +8,7 @@ use super::clock::Moment;
 use super::lsn::{LogTail, Lsn};
 
 /// A committed transaction that capture has not read yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Transaction {
     /// LSN of its first record.
     pub begin: Lsn,
@@ -23,7 +23,7 @@ pub struct Transaction {
 }
 
 /// What a transaction wrote, with its place in the log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Entry {
     /// A row.
     Row(LoggedRow),
@@ -32,7 +32,7 @@ pub enum Entry {
 }
 
 /// A row change and its records: an update that becomes delete + insert has two.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LoggedRow {
     /// LSN of the record, or of the first of two.
     pub first: Lsn,
@@ -43,7 +43,7 @@ pub struct LoggedRow {
 }
 
 /// The log of a database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Log {
     tail: LogTail,
     next_id: u64,

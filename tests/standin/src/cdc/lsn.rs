@@ -56,7 +56,7 @@ const BLOCKS_IN_VLF: u32 = 0x2_0000;
 const RECORDS_IN_BLOCK: u16 = 120;
 
 /// The end of the log: gives each record the next LSN, with the gaps that a busy log has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LogTail {
     vlf: u32,
     block: u32,

@@ -45,6 +45,7 @@ use crate::value::{Column, SqlError, SqlType, Value};
 use functions::Function;
 use jobs::Shared;
 pub use lsn::Lsn;
+pub use state::Image;
 use state::State;
 
 /// What the engine tells a CDC procedure about the session that calls it. It is never asked while CDC's own lock is
@@ -276,6 +277,23 @@ impl Cdc {
     /// Pushes the database's clock forward, so that tests can let days pass.
     pub fn advance_clock(&self, by: Duration) {
         self.shared.state.lock().clock.advance(by);
+    }
+
+    /// How far the database's clock is ahead of the machine's.
+    pub fn clock_ahead(&self) -> Duration {
+        self.shared.state.lock().clock.ahead()
+    }
+
+    /// What a backup of the database holds of CDC and the log.
+    pub fn image(&self) -> Image {
+        self.shared.state.lock().image()
+    }
+
+    /// Puts the log, the instances and their changes back to what a backup holds. The jobs stay as they are, since they
+    /// are the server's; the clock goes on.
+    pub fn restore(&self, image: &Image) {
+        self.shared.state.lock().restore(image);
+        self.shared.bell.notify_all();
     }
 
     /// How long the database may be idle before capture writes a placeholder into `cdc.lsn_time_mapping`; five

@@ -12,7 +12,7 @@ pub trait Logged {
 }
 
 /// Rows in the order of their LSNs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Numbered<T> {
     first: u64,
     rows: VecDeque<T>,

@@ -14,7 +14,7 @@ use super::numbered::{Logged, Numbered};
 use super::scans::Scans;
 
 /// A row of `cdc.lsn_time_mapping`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mapping {
     /// Commit LSN.
     pub start: Lsn,
@@ -37,6 +37,16 @@ impl Mapping {
     pub fn id_value(&self) -> Value {
         Value::Bytes(self.id.map_or_else(|| vec![0], |id| id.to_vec()))
     }
+}
+
+/// What a backup of a database holds of CDC and the log.
+#[derive(Debug, Clone)]
+pub struct Image {
+    enabled: bool,
+    log: Log,
+    instances: Vec<Instance>,
+    mapping: Numbered<Mapping>,
+    next_object_id: i32,
 }
 
 /// The CDC state of a database.
@@ -148,6 +158,30 @@ impl State {
                  query the is_cdc_enabled column in the sys.databases catalog view."
             ),
         ))
+    }
+
+    /// What a backup holds.
+    pub fn image(&self) -> Image {
+        Image {
+            enabled: self.enabled,
+            log: self.log.clone(),
+            instances: self.instances.clone(),
+            mapping: self.mapping.clone(),
+            next_object_id: self.next_object_id,
+        }
+    }
+
+    /// Goes back to what a backup holds.
+    pub fn restore(&mut self, image: &Image) {
+        let Image { enabled, log, instances, mapping, next_object_id } = image.clone();
+        self.enabled = enabled;
+        self.log = log;
+        self.instances = instances;
+        self.mapping = mapping;
+        self.next_object_id = next_object_id;
+        if !enabled {
+            self.jobs.stop();
+        }
     }
 
     /// Turns CDC off and forgets all that belongs to it.

@@ -6,9 +6,9 @@
 
 use parking_lot::Mutex;
 
+use super::controls::Orders;
 use super::error::{Result, ends_transaction};
 use super::session::SqlSession;
-use crate::cdc::Outcome;
 use crate::session::{Flow, Param, Sink};
 use crate::value::{Column, SqlError, SqlType, Value};
 
@@ -24,9 +24,9 @@ struct Order {
 
 /// Errors that are to come, in the order in which they were asked for.
 #[derive(Debug, Default)]
-pub struct Orders(Mutex<Vec<Order>>);
+pub struct Injected(Mutex<Vec<Order>>);
 
-impl Orders {
+impl Injected {
     /// The order that a batch fulfils, with one time less left of it.
     fn take(&self, sql: &str) -> Option<Order> {
         let mut orders = self.0.lock();
@@ -79,40 +79,25 @@ fn known(number: i64) -> Option<SqlError> {
 
 impl SqlSession {
     /// `sp_standin_inject`.
-    pub fn order_error(&mut self, params: &[Param]) -> Result<Outcome> {
-        let refused = |why: String| SqlError::new(50_000, format!("sp_standin_inject: {why}"));
-        let named = |name: &str| params.iter().find(|param| param.name.eq_ignore_ascii_case(name));
-        let number = |name: &str, default: Option<i64>| match named(name).map(|param| &param.value) {
-            Some(Value::Int(number)) if *number >= 0 => Ok(*number),
-            None => default.ok_or_else(|| refused(format!("{name} is missing"))),
-            _ => Err(refused(format!("{name} is no number"))),
-        };
-        let known_names = ["@number", "@text", "@times", "@skip", "@after_rows"];
-        if let Some(other) = params.iter().find(|param| !known_names.contains(&param.name.to_lowercase().as_str())) {
-            return Err(refused(format!("'{}' is no parameter", other.name)));
-        }
-        if !self.enter()?.sysadmin {
-            return Err(refused("only a sysadmin may".to_owned()));
-        }
-        let Some(Value::Text(text)) = named("@text").map(|param| param.value.clone()) else {
-            return Err(refused("@text is missing".to_owned()));
-        };
-        let wanted = number("@number", None)?;
+    pub fn order_error(&mut self, orders: &Orders<'_>) -> Result<()> {
+        let text = orders.text("@text")?;
+        let wanted = orders.number("@number", None)?;
+        let unknown = || orders.refused(format!("the text of error {wanted} is not known here"));
         let order = Order {
-            error: known(wanted).ok_or_else(|| refused(format!("the text of error {wanted} is not known here")))?,
+            error: known(wanted).ok_or_else(unknown)?,
             text,
-            skip: number("@skip", Some(0))?,
-            times: number("@times", Some(1))?,
-            after_rows: number("@after_rows", Some(0))?,
+            skip: orders.number("@skip", Some(0))?,
+            times: orders.number("@times", Some(1))?,
+            after_rows: orders.number("@after_rows", Some(0))?,
         };
-        self.shared.orders.0.lock().push(order);
-        Ok(Outcome::default())
+        self.shared.injected.0.lock().push(order);
+        Ok(())
     }
 
     /// Runs a batch as far as what was ordered lets it.
     pub fn run_as_ordered(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
         // What orders errors holds their texts itself.
-        let order = if sql.contains("sp_standin_inject") { None } else { self.shared.orders.take(sql) };
+        let order = if sql.contains("sp_standin_") { None } else { self.shared.injected.take(sql) };
         let Some(order) = order else { return self.run_batch(sql, params, sink) };
         if order.after_rows > 0 {
             self.run_batch(sql, params, &mut Beginning { sink, left: order.after_rows, in_rows: false, ended: false });

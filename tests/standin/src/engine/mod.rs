@@ -8,12 +8,16 @@
 //! | `values` | types, conversion, arithmetic, collation, storage |
 //! | `operation` | how `SQLite` calls back into `functions` |
 //! | `catalog`, `views` | the catalogue, and the views that show it |
+//! | `controls` | what a test orders by `EXEC sys.sp_standin_…` |
 //! | `injected` | errors that a test orders |
 //! | `run` | runs statements: rows out, rows in, DDL, transactions, procedures |
+//! | `bulk` | loading tables past the log |
 //! | `session`, `server` | a connection, and what connections share |
 
 mod bind;
+mod bulk;
 mod catalog;
+mod controls;
 mod environment;
 mod error;
 mod functions;
@@ -26,4 +30,5 @@ mod session;
 mod values;
 mod views;
 
-pub use server::{Engine, EngineConfig, TableSpec};
+pub use bulk::TableSpec;
+pub use server::{Engine, EngineConfig};

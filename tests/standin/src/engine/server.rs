@@ -8,16 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
-use super::catalog::{self, Catalog, Column, Index, Table, same};
+use super::catalog::{self, Catalog, same};
 use super::error::{Result, from_sqlite};
-use super::injected::Orders;
+use super::injected::Injected;
 use super::operation::{self, Operations};
 use super::session::SqlSession;
-use super::values::{collation, storage, types};
+use super::values::{collation, datetime};
 use crate::cdc::{self, Cdc};
 use crate::session::{Login, Server, Session};
-use crate::table::ColumnDef;
-use crate::value::{SqlError, Value};
+use crate::value::SqlError;
 
 /// How a server starts.
 #[derive(Debug, Clone)]
@@ -30,19 +29,6 @@ pub struct EngineConfig {
     pub password: String,
     /// How capture behaves.
     pub cdc: cdc::Settings,
-}
-
-/// A table to load in bulk.
-#[derive(Debug, Clone)]
-pub struct TableSpec {
-    /// Schema's name; made if it is not there.
-    pub schema: String,
-    /// Table's name.
-    pub name: String,
-    /// Columns, with their ids.
-    pub columns: Vec<ColumnDef>,
-    /// Names of the primary key's columns, in key order.
-    pub primary_key: Vec<String>,
 }
 
 /// A session as the server's views show it.
@@ -80,11 +66,39 @@ pub struct Shared {
     pub sessions: Mutex<BTreeMap<u16, SessionInfo>>,
     cached: Mutex<Option<Arc<Catalog>>>,
     /// Errors that a test ordered.
-    pub orders: Orders,
+    pub injected: Injected,
     /// When the server started, in ticks.
     pub started: i64,
-    /// Identity of the database's log, new with each start.
+    /// What tells the database from others, and from what it was before a restore.
+    pub marks: Mutex<Marks>,
+    /// Backups by name.
+    pub backups: Mutex<BTreeMap<String, Backup>>,
+    /// When the database was restored, in ticks.
+    pub restored: Mutex<Vec<i64>>,
+    /// How often it was: sessions of before are gone.
+    pub epoch: AtomicU64,
+}
+
+/// What tells a database from others, and from what it was before a restore.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// `service_broker_guid`, which a restore keeps.
+    pub broker: [u8; 16],
+    /// Identity of the log, new with each start and each restore.
     pub recovery_fork: [u8; 16],
+}
+
+/// A backup of the database.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// The store's copy.
+    pub file: PathBuf,
+    /// Log and change tables.
+    pub cdc: cdc::Image,
+    /// `service_broker_guid`.
+    pub broker: [u8; 16],
+    /// Identity columns' last values.
+    pub identities: HashMap<i32, i64>,
 }
 
 impl Drop for Shared {
@@ -124,6 +138,30 @@ impl Shared {
             Some(value) => self.identities.lock().insert(table, value),
             None => self.identities.lock().remove(&table),
         };
+    }
+
+    /// All identity columns' last values.
+    pub fn identities(&self) -> HashMap<i32, i64> {
+        self.identities.lock().clone()
+    }
+
+    /// Puts them back.
+    pub fn set_identities(&self, values: HashMap<i32, i64>) {
+        *self.identities.lock() = values;
+    }
+
+    /// The present moment by the database's clock, which tests can push forward.
+    pub fn now(&self) -> datetime::Moment {
+        datetime::later(datetime::now(), self.cdc.clock_ahead())
+    }
+
+    /// A new file name in the server's directory.
+    pub fn new_file(&self) -> PathBuf {
+        self.directory.join(uuid::Uuid::new_v4().to_string())
+    }
+
+    fn next_spid(&self) -> u16 {
+        51 + u16::try_from(self.next_spid.fetch_add(1, Ordering::Relaxed) % 32_000).unwrap_or_default()
     }
 
     /// A new rowversion.
@@ -174,7 +212,7 @@ impl Shared {
 
 /// A SQL Server stand-in with one user database.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Engine {
@@ -185,7 +223,7 @@ impl Engine {
     pub fn start(config: EngineConfig) -> anyhow::Result<Arc<Self>> {
         let directory = std::env::temp_dir().join(format!("standin-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&directory)?;
-        let now = super::values::datetime::now();
+        let now = datetime::now();
         let shared = Shared {
             database: config.database,
             user: config.user,
@@ -199,9 +237,15 @@ impl Engine {
             next_local: AtomicU64::new(0),
             sessions: Mutex::new(BTreeMap::new()),
             cached: Mutex::new(None),
-            orders: Orders::default(),
-            started: i64::from(now.day) * super::values::datetime::DAY + now.ticks,
-            recovery_fork: *uuid::Uuid::new_v4().as_bytes(),
+            injected: Injected::default(),
+            started: i64::from(now.day) * datetime::DAY + now.ticks,
+            marks: Mutex::new(Marks {
+                broker: *uuid::Uuid::new_v4().as_bytes(),
+                recovery_fork: *uuid::Uuid::new_v4().as_bytes(),
+            }),
+            backups: Mutex::new(BTreeMap::new()),
+            restored: Mutex::new(Vec::new()),
+            epoch: AtomicU64::new(0),
         };
         let connection = shared.connect(&Arc::new(Operations::default()))?;
         if !catalog::exists(&connection)? {
@@ -219,135 +263,6 @@ impl Engine {
     pub fn database(&self) -> &str {
         &self.shared.database
     }
-
-    /// Makes a table and fills it. The rows are not in the log.
-    ///
-    /// # Errors
-    /// When the table is there already, or a row does not fit it.
-    pub fn bulk_load(&self, spec: TableSpec, rows: impl Iterator<Item = Vec<Value>>) -> anyhow::Result<u64> {
-        let mut connection = self.shared.connect(&Arc::new(Operations::default()))?;
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut catalog = catalog::load(&transaction)?;
-        anyhow::ensure!(
-            catalog.table(&spec.schema, &spec.name).is_none(),
-            "There is already an object named '{}'.",
-            spec.name
-        );
-        if catalog.schema(&spec.schema).is_none() {
-            let id = catalog.state.schemas.iter().map(|(id, _)| *id).max().unwrap_or(4) + 1;
-            catalog.state.schemas.push((id, spec.schema.clone()));
-        }
-        let table = new_table(&mut catalog, spec)?;
-        super::run::store::create(&transaction, &table)?;
-        catalog::save_table(&transaction, &table)?;
-        catalog::save_state(&transaction, &catalog.state)?;
-        let sql = super::run::store::insert_sql(&table);
-        let mut count = 0;
-        {
-            let mut statement = transaction.prepare(&sql)?;
-            for row in rows {
-                anyhow::ensure!(
-                    row.len() == table.columns.len(),
-                    "row {} of {} has {} cells",
-                    count + 1,
-                    table.full_name(),
-                    row.len()
-                );
-                let stored = row.iter().zip(&table.columns).map(|(value, column)| stored_cell(value, column));
-                statement
-                    .execute(rusqlite::params_from_iter(std::iter::once(rusqlite::types::Value::Null).chain(stored)))?;
-                for (value, column) in row.iter().zip(&table.columns) {
-                    if let (Some((_, increment)), Value::Int(value)) = (column.identity, value) {
-                        self.shared.raise_identity(table.id, *value, increment);
-                    }
-                }
-                count += 1;
-            }
-        }
-        transaction.commit()?;
-        Ok(count)
-    }
-}
-
-/// A cell as stored: char and binary padded to their width.
-fn stored_cell(value: &Value, column: &Column) -> rusqlite::types::Value {
-    match (value, column.ty) {
-        (Value::Text(text), crate::value::SqlType::Char(width) | crate::value::SqlType::NChar(width)) => {
-            rusqlite::types::Value::Text(super::values::text::pad(
-                text.clone(),
-                column.ty,
-                column.utf8(),
-                usize::from(width),
-            ))
-        }
-        (Value::Bytes(bytes), crate::value::SqlType::Binary(width)) => {
-            let mut bytes = bytes.clone();
-            bytes.resize(usize::from(width), 0);
-            rusqlite::types::Value::Blob(bytes)
-        }
-        _ => storage::encode(value),
-    }
-}
-
-fn new_table(catalog: &mut Catalog, spec: TableSpec) -> anyhow::Result<Table> {
-    let now = super::values::datetime::now();
-    let created = i64::from(now.day) * super::values::datetime::DAY + now.ticks;
-    let id = catalog.new_id();
-    let columns: Vec<Column> = spec
-        .columns
-        .iter()
-        .map(|column| Column {
-            id: column.column_id,
-            slot: column.column_id,
-            name: column.name.clone(),
-            ty: column.sql_type,
-            nullable: column.nullable,
-            identity: column.identity.then_some((1, 1)),
-            computed: None,
-            default: None,
-            collation: types::is_text(column.sql_type)
-                .then(|| column.collation.unwrap_or(collation::DEFAULT).to_owned()),
-            rowguid: false,
-        })
-        .collect();
-    let last = columns.iter().map(|column| column.id).max().unwrap_or(0);
-    let mut table = Table {
-        id,
-        schema: spec.schema,
-        name: spec.name,
-        columns,
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign: Vec::new(),
-        last_column: last,
-        last_slot: last,
-        created,
-        modified: created,
-    };
-    if !spec.primary_key.is_empty() {
-        let key = spec
-            .primary_key
-            .iter()
-            .map(|name| {
-                table
-                    .column(name)
-                    .map(|column| (column.id, false))
-                    .ok_or_else(|| anyhow::anyhow!("{} has no column {name}", table.full_name()))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let constraint = catalog.new_id();
-        table.indexes.push(Index {
-            id: 1,
-            name: format!("PK_{}", table.name),
-            unique: true,
-            primary: true,
-            constraint: Some(constraint),
-            clustered: true,
-            columns: key,
-            included: Vec::new(),
-        });
-    }
-    Ok(table)
 }
 
 impl Server for Engine {
@@ -394,7 +309,7 @@ impl Server for Engine {
             .severity(11));
         }
         let user = if sysadmin { "dbo".to_owned() } else { user.map_or("guest".to_owned(), |user| user.name.clone()) };
-        let spid = 51 + u16::try_from(shared.next_spid.fetch_add(1, Ordering::Relaxed) % 32_000).unwrap_or_default();
+        let spid = shared.next_spid();
         let session = SqlSession::new(
             Arc::clone(shared),
             connection,

@@ -107,6 +107,8 @@ pub struct SqlSession {
     pub filled: BTreeMap<String, i64>,
     /// `LOCK_TIMEOUT` in milliseconds; -1 waits.
     pub lock_timeout: Arc<AtomicI64>,
+    /// How often the database had been restored when the session began or restored it.
+    pub epoch: u64,
     login: Login,
     user: String,
     sysadmin: bool,
@@ -158,6 +160,7 @@ impl SqlSession {
         };
         shared.sessions.lock().insert(spid, info);
         Ok(Self {
+            epoch: shared.epoch.load(Ordering::Acquire),
             shared,
             connection,
             operations,
@@ -194,7 +197,7 @@ impl SqlSession {
             app_name: self.login.app_name.clone(),
             host_name: self.login.host_name.clone(),
             spid: self.spid,
-            now: datetime::now(),
+            now: self.shared.now(),
             row_count: self.row_count,
             transactions: self.transaction.count,
             xact_state: self.transaction.state(),
@@ -254,11 +257,17 @@ impl Session for SqlSession {
 
     fn batch(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
         self.variables.clear();
+        if self.is_killed(sink) {
+            return;
+        }
         self.run_as_ordered(sql, params, sink);
     }
 
     fn procedure(&mut self, name: &str, params: &[Param], sink: &mut dyn Sink) {
         self.variables.clear();
+        if self.is_killed(sink) {
+            return;
+        }
         self.call_procedure(name, params, sink);
     }
 

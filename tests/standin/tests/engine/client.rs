@@ -85,6 +85,18 @@ pub fn connect(engine: &Engine) -> Box<dyn Session> {
     login(engine, "sa", "secret", "shop").expect("a session")
 }
 
+/// A session of a server on whose table `t (id int PRIMARY KEY, v varchar(20))` CDC is on, captured by hand only.
+pub fn captured(engine: &Engine) -> Box<dyn Session> {
+    let mut session = connect(engine);
+    ok(
+        session.as_mut(),
+        "CREATE TABLE t (id int NOT NULL CONSTRAINT PK_t PRIMARY KEY, v varchar(20)); EXEC sys.sp_cdc_enable_db;
+         EXEC sys.sp_cdc_enable_table @source_schema = 'dbo', @source_name = 't', @role_name = NULL;
+         EXEC sys.sp_cdc_stop_job 'capture'; EXEC sys.sp_cdc_scan",
+    );
+    session
+}
+
 /// A session of any login.
 pub fn login(engine: &Engine, user: &str, password: &str, database: &str) -> Result<Box<dyn Session>, SqlError> {
     engine.login(&Login { user: user.into(), password: password.into(), database: database.into(), ..Login::default() })

@@ -3,6 +3,7 @@
 mod catalogue;
 mod client;
 mod injected;
+mod restore;
 mod rows;
 mod scans;
 mod strict;

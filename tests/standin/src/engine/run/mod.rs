@@ -17,6 +17,7 @@ mod permission;
 mod procedure;
 mod raise;
 mod rename;
+mod restore;
 mod select;
 pub mod store;
 mod system;

@@ -41,7 +41,7 @@ impl SqlSession {
                 let caution = "Caution: Changing any part of an object name could break scripts and stored procedures.";
                 Ok(Some(Outcome { messages: vec![SqlError::new(15_477, caution).severity(0)], ..Outcome::default() }))
             }
-            "sp_standin_inject" => self.order_error(params).map(Some),
+            _ if name.starts_with("sp_standin_") => self.control(name, params),
             "sp_configure" => self.configure(params).map(Some),
             "sp_tables" => self.tables(params).map(Some),
             "sp_columns" => self.columns(params).map(Some),

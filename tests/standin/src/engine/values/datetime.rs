@@ -364,6 +364,13 @@ fn parse_time(text: &str) -> Option<i64> {
     Some(((hour * 60 + minute) * 60 + second) * SECOND + fraction)
 }
 
+/// A moment so much later.
+pub fn later(moment: Moment, by: std::time::Duration) -> Moment {
+    let ticks = i64::try_from(by.as_nanos() / 100).unwrap_or_default();
+    let (day, ticks) = normal(moment.day, moment.ticks + ticks);
+    Moment { day, ticks, ..moment }
+}
+
 /// The present moment, local to the server (which runs in UTC).
 pub fn now() -> Moment {
     let now = chrono::Utc::now();

@@ -18,7 +18,7 @@ pub const VIEWS: &[View] = &[
     },
     View { schema: "sys", name: "database_recovery_status", columns: recovery_columns, rows: recovery, lasting: false },
     View { schema: "dbo", name: "cdc_jobs", columns: job_columns, rows: jobs, lasting: false },
-    View { schema: "dbo", name: "restorehistory", columns: restore_columns, rows: none, lasting: true },
+    View { schema: "dbo", name: "restorehistory", columns: restore_columns, rows: restores, lasting: false },
     View { schema: "sys", name: "dm_cdc_log_scan_sessions", columns: scan_columns, rows: scans, lasting: false },
     View { schema: "sys", name: "dm_cdc_errors", columns: error_columns, rows: errors, lasting: false },
 ];
@@ -26,10 +26,6 @@ pub const VIEWS: &[View] = &[
 const BIT: SqlType = SqlType::Bit;
 const INT: SqlType = SqlType::Int;
 const DATE: SqlType = SqlType::DateTime;
-
-fn none(_: &Sight<'_>) -> Vec<Vec<Value>> {
-    Vec::new()
-}
 
 fn database_columns() -> Vec<Column> {
     columns(&[
@@ -98,7 +94,7 @@ fn databases(sight: &Sight<'_>) -> Vec<Vec<Value>> {
                 "BULK_LOGGED" => 2,
                 _ => 3,
             };
-            let mut broker = environment.shared.recovery_fork;
+            let mut broker = environment.shared.marks.lock().broker;
             broker[0] = broker[0].wrapping_add(u8::try_from(*id).unwrap_or(0));
             let off = || bit(false);
             vec![
@@ -264,7 +260,7 @@ fn recovery_columns() -> Vec<Column> {
 }
 
 fn recovery(sight: &Sight<'_>) -> Vec<Vec<Value>> {
-    let fork = sight.environment.shared.recovery_fork;
+    let fork = sight.environment.shared.marks.lock().recovery_fork;
     let guid = |salt: u8| {
         let mut own = fork;
         own[15] ^= salt;
@@ -315,6 +311,12 @@ fn restore_columns() -> Vec<Column> {
         ("user_name", NAME),
         ("restore_type", SqlType::Char(1)),
     ])
+}
+
+fn restores(sight: &Sight<'_>) -> Vec<Vec<Value>> {
+    let shared = &sight.environment.shared;
+    let row = |(id, time): (i64, &i64)| vec![int(id), moment(*time), text(&shared.database), text("sa"), text("D")];
+    (1..).zip(shared.restored.lock().iter()).map(row).collect()
 }
 
 fn scan_columns() -> Vec<Column> {

@@ -1,0 +1,81 @@
+//! What a test orders of the stand-in by `EXEC sys.sp_standin_…`, so that all of it can be driven over the wire. Only a
+//! sysadmin may; what is wrong with an order is error 50000.
+//!
+//! | procedure | does |
+//! |---|---|
+//! | `inject @number, @text, @times, @skip, @after_rows` | raises an error at statements that hold a text |
+//! | `advance_clock @seconds` | pushes the database's clock forward, commit times and all |
+//! | `backup @name`, `restore @name, @new_broker` | keeps the database, brings it back |
+
+use std::time::Duration;
+
+use super::error::Result;
+use super::session::SqlSession;
+use crate::cdc::Outcome;
+use crate::session::Param;
+use crate::value::{SqlError, Value};
+
+/// The arguments of a control, all of them by name.
+pub struct Orders<'a> {
+    procedure: &'a str,
+    params: &'a [Param],
+}
+
+impl<'a> Orders<'a> {
+    /// The arguments, if all are among those known.
+    pub fn of(procedure: &'a str, params: &'a [Param], known: &[&str]) -> Result<Self> {
+        let orders = Self { procedure, params };
+        let other = params.iter().find(|param| !known.iter().any(|name| name.eq_ignore_ascii_case(&param.name)));
+        match other {
+            Some(other) => Err(orders.refused(format!("'{}' is no parameter", other.name))),
+            None => Ok(orders),
+        }
+    }
+
+    /// The error for an order that cannot be fulfilled.
+    pub fn refused(&self, why: impl AsRef<str>) -> SqlError {
+        SqlError::new(50_000, format!("{}: {}", self.procedure, why.as_ref()))
+    }
+
+    fn named(&self, name: &str) -> Option<&'a Value> {
+        self.params.iter().find(|param| param.name.eq_ignore_ascii_case(name)).map(|param| &param.value)
+    }
+
+    /// A number that is not negative.
+    pub fn number(&self, name: &str, default: Option<i64>) -> Result<i64> {
+        match self.named(name) {
+            Some(Value::Int(number)) if *number >= 0 => Ok(*number),
+            None => default.ok_or_else(|| self.refused(format!("{name} is missing"))),
+            _ => Err(self.refused(format!("{name} is no number"))),
+        }
+    }
+
+    /// A text.
+    pub fn text(&self, name: &str) -> Result<String> {
+        match self.named(name) {
+            Some(Value::Text(text)) => Ok(text.clone()),
+            _ => Err(self.refused(format!("{name} is missing"))),
+        }
+    }
+}
+
+impl SqlSession {
+    /// Runs a control; `None` if there is none of that name.
+    pub fn control(&mut self, name: &str, params: &[Param]) -> Result<Option<Outcome>> {
+        let orders = |known: &[&str]| Orders::of(name, params, known);
+        if !self.enter()?.sysadmin {
+            return Err(orders(&[])?.refused("only a sysadmin may"));
+        }
+        match name.trim_start_matches("sp_standin_") {
+            "inject" => self.order_error(&orders(&["@number", "@text", "@times", "@skip", "@after_rows"])?)?,
+            "advance_clock" => {
+                let seconds = orders(&["@seconds"])?.number("@seconds", None)?;
+                self.shared.cdc.advance_clock(Duration::from_secs(seconds.unsigned_abs()));
+            }
+            "backup" => self.back_up(&orders(&["@name"])?)?,
+            "restore" => self.restore(&orders(&["@name", "@new_broker"])?)?,
+            _ => return Ok(None),
+        }
+        Ok(Some(Outcome::default()))
+    }
+}
