@@ -15,8 +15,6 @@ pub fn check(state: &State, object_id: i32, kind: DdlKind, name: &str) -> Result
     let is_key = |instance: &&Instance| {
         instance.index_name.as_ref().is_some_and(|index| name.is_empty() || same_name(index, name))
     };
-    let captures =
-        |instance: &&Instance| name.is_empty() || instance.columns.iter().any(|column| same_name(&column.name, name));
     match kind {
         DdlKind::Truncate => instances.next().map_or(Ok(()), |instance| {
             let table = &instance.source_name;
@@ -34,9 +32,18 @@ pub fn check(state: &State, object_id: i32, kind: DdlKind, name: &str) -> Result
             );
             Err(SqlError::new(22979, text))
         }),
-        DdlKind::RenameColumn => instances.find(captures).map_or(Ok(()), |_| {
-            Err(SqlError::new(4928, format!("Cannot alter column '{name}' because it is 'REPLICATED'.")))
-        }),
         DdlKind::DropTable | DdlKind::AddColumn | DdlKind::DropColumn | DdlKind::AlterColumn => Ok(()),
     }
+}
+
+/// Refuses to rename a captured column.
+///
+/// # Errors
+/// 4928.
+pub fn check_rename(state: &State, object_id: i32, column_id: i32, name: &str) -> Result<(), SqlError> {
+    let captures = |instance: &Instance| instance.columns.iter().any(|column| column.column_id == column_id);
+    if state.instances_of(object_id).any(captures) {
+        return Err(SqlError::new(4928, format!("Cannot alter column '{name}' because it is 'REPLICATED'.")));
+    }
+    Ok(())
 }

@@ -156,13 +156,22 @@ impl Cdc {
         self.check_ddl_of(object_id, kind, "")
     }
 
-    /// The same, naming the index or column concerned: an index that no instance uses may go, a column that none
-    /// captures may be renamed. An empty name stands for one that is in use.
+    /// The same, naming the index or column concerned: an index that no instance uses may go. An empty name stands for
+    /// one that is in use.
     ///
     /// # Errors
     /// The server's error.
     pub fn check_ddl_of(&self, object_id: i32, kind: DdlKind, name: &str) -> Result<(), SqlError> {
         ddl::check(&self.shared.state.lock(), object_id, kind, name)
+    }
+
+    /// Refuses (4928) to rename a column that an instance captures; another of the same name, dropped before, does not
+    /// count.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn check_rename(&self, object_id: i32, column_id: i32, name: &str) -> Result<(), SqlError> {
+        ddl::check_rename(&self.shared.state.lock(), object_id, column_id, name)
     }
 
     /// Runs `sys.<name>` (`sp_cdc_enable_db`, `sp_cdc_enable_table`, …); `None` if there is no such procedure.
@@ -326,8 +335,6 @@ pub enum DdlKind {
     DropTable,
     /// Dropping or changing the primary key or an index in use.
     Key,
-    /// Renaming a column.
-    RenameColumn,
     /// Adding a column.
     AddColumn,
     /// Dropping a column.

@@ -90,6 +90,11 @@ fn text_as(text: &str, to: SqlType) -> Result<Value, Misfit> {
         SqlType::Char(limit) => (text.chars().count(), Some(limit)),
         SqlType::VarChar(limit) => (text.chars().count(), limit),
         SqlType::Text | SqlType::NText | SqlType::Xml => (0, None),
+        SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt => {
+            let number = text.trim().parse().map_err(|_| Misfit::Conversion)?;
+            return number_as(&Value::Int(number), to);
+        }
+        SqlType::Decimal { .. } | SqlType::Numeric { .. } => return number_as(&decimal_of(text)?, to),
         _ => return Err(Misfit::Conversion),
     };
     let limit = limit.map_or(usize::MAX, usize::from);
@@ -104,6 +109,14 @@ fn text_as(text: &str, to: SqlType) -> Result<Value, Misfit> {
         text.extend(std::iter::repeat_n(' ', missing));
     }
     Ok(Value::Text(text))
+}
+
+/// The exact number that a text writes.
+fn decimal_of(text: &str) -> Result<Value, Misfit> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let scale = u8::try_from(fraction.len()).map_err(|_| Misfit::Conversion)?;
+    let unscaled = format!("{whole}{fraction}").parse().map_err(|_| Misfit::Conversion)?;
+    Ok(Value::Decimal(unscaled, scale))
 }
 
 fn fit_bytes(bytes: &[u8], limit: Option<u16>) -> Result<Vec<u8>, Misfit> {
@@ -187,5 +200,13 @@ mod tests {
         let long = Value::Text("abcdef".into());
         assert_eq!(retype(&long, SqlType::VarChar(Some(3))), Err(Misfit::Truncated("abc".into())));
         assert_eq!(retype(&Value::Text("ab ".into()), SqlType::NChar(2)), Ok(Value::Text("ab".into())));
+    }
+
+    #[test]
+    fn text_becomes_the_number_that_it_writes() {
+        let to = SqlType::Decimal { precision: 6, scale: 2 };
+        assert_eq!(retype(&Value::Text("-1.5".into()), to), Ok(Value::Decimal(-150, 2)));
+        assert_eq!(retype(&Value::Text(" 7 ".into()), SqlType::Int), Ok(Value::Int(7)));
+        assert_eq!(retype(&Value::Text("7a".into()), SqlType::Int), Err(Misfit::Conversion));
     }
 }

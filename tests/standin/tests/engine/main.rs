@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod client;
+mod ddl;
 mod injected;
 mod restore;
 mod rows;

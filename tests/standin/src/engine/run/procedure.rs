@@ -193,11 +193,7 @@ impl SqlSession {
         let lower = last.to_lowercase();
         let environment = self.enter()?;
         if environment.in_user_database() && !same(schema, "dbo") {
-            let cdc = Arc::clone(&self.shared.cdc);
-            if let Some(result) = cdc.procedure(&lower, params, environment.as_ref()) {
-                let outcome =
-                    result.map_err(|error| if error.procedure.is_empty() { error.procedure(&lower) } else { error })?;
-                let roles = environment.wanted_roles.lock().clone();
+            if let Some((outcome, roles)) = self.cdc_procedure(&lower, params)? {
                 self.make_roles(&roles)?;
                 self.pass(&outcome, sink);
                 return Ok(outcome);
@@ -214,6 +210,21 @@ impl SqlSession {
         let outcome = self.system_procedure(&lower, params, sink)?.ok_or_else(|| unknown_procedure(&full))?;
         self.pass(&outcome, sink);
         Ok(outcome)
+    }
+
+    /// Runs a procedure of change data capture; gives what it gave and the roles it asks for. Those that change what is
+    /// captured of a table take its schema modification lock: they wait for whoever writes.
+    fn cdc_procedure(&mut self, name: &str, params: &[Param]) -> Result<Option<(Outcome, Vec<String>)>> {
+        let run = |session: &mut Self| {
+            let environment = session.enter()?;
+            let cdc = Arc::clone(&session.shared.cdc);
+            let Some(result) = cdc.procedure(name, params, environment.as_ref()) else { return Ok(None) };
+            let named = |error: SqlError| if error.procedure.is_empty() { error.procedure(name) } else { error };
+            let outcome = result.map_err(named)?;
+            let roles = environment.wanted_roles.lock().clone();
+            Ok(Some((outcome, roles)))
+        };
+        if matches!(name, "sp_cdc_enable_table" | "sp_cdc_disable_table") { self.write(false, run) } else { run(self) }
     }
 
     fn in_database<T>(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {

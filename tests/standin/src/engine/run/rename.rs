@@ -3,7 +3,6 @@
 use super::super::catalog::same;
 use super::super::error::{Result, from_sqlite};
 use super::super::session::SqlSession;
-use crate::cdc::DdlKind;
 use crate::session::Sink;
 use crate::value::SqlError;
 
@@ -25,7 +24,7 @@ impl SqlSession {
                 let found = environment.find_table(table_name).ok_or_else(|| failed.clone())?;
                 let mut table = (*found).clone();
                 let at = table.columns.iter().position(|own| same(&own.name, column)).ok_or_else(|| SqlError::new(15248, "Either the parameter @objname is ambiguous or the claimed @objtype (COLUMN) is wrong.").severity(11))?;
-                session.shared.cdc.check_ddl_of(table.id, DdlKind::RenameColumn, &table.columns[at].name)?;
+                session.shared.cdc.check_rename(table.id, table.columns[at].id, &table.columns[at].name)?;
                 if table.column(new).is_some() {
                     return Err(SqlError::new(15335, format!("Error: The new name '{new}' is already in use as a COLUMN name and would cause a duplicate that is not permitted.")).severity(11));
                 }
