@@ -231,6 +231,13 @@ impl Cdc {
         relations::scan(&self.shared.state.lock(), name, bounds, after, limit)
     }
 
+    /// The commit LSN of the oldest change that is left in the instance of a generated function.
+    pub fn lowest_change(&self, function: &str) -> Option<Lsn> {
+        let state = self.shared.state.lock();
+        let (_, instance) = table_functions::find(&state, function)?;
+        instance.changes.iter().next().map(|change| change.start)
+    }
+
     /// The columns of `cdc.<name>(…)` if that generated function exists.
     pub fn table_function_columns(&self, name: &str) -> Option<Vec<Column>> {
         let state = self.shared.state.lock();

@@ -4,6 +4,8 @@
 //! | procedure | does |
 //! |---|---|
 //! | `inject @number, @text, @times, @skip, @after_rows` | raises an error at statements that hold a text |
+//! | `during_read @capture_instance, @after_rows, @statement` | runs a batch in the middle of the next read of an instance |
+//! | `slow_rows @milliseconds, @times, @text` | makes each row of some batches take so long |
 //! | `advance_clock @seconds` | pushes the database's clock forward, commit times and all |
 //! | `backup @name`, `restore @name, @new_broker` | keeps the database, brings it back |
 
@@ -50,6 +52,11 @@ impl<'a> Orders<'a> {
         }
     }
 
+    /// A text, or what stands for it where it is missing.
+    pub fn text_or(&self, name: &str, default: &str) -> Result<String> {
+        if self.named(name).is_some() { self.text(name) } else { Ok(default.to_owned()) }
+    }
+
     /// A text.
     pub fn text(&self, name: &str) -> Result<String> {
         match self.named(name) {
@@ -68,6 +75,11 @@ impl SqlSession {
         }
         match name.trim_start_matches("sp_standin_") {
             "inject" => self.order_error(&orders(&["@number", "@text", "@times", "@skip", "@after_rows"])?)?,
+            "during_read" => {
+                let known = ["@capture_instance", "@after_rows", "@statement"];
+                self.shared.during_reads.order(&orders(&known)?)?;
+            }
+            "slow_rows" => self.shared.slow_rows.order(&orders(&["@milliseconds", "@times", "@text"])?)?,
             "advance_clock" => {
                 let seconds = orders(&["@seconds"])?.number("@seconds", None)?;
                 self.shared.cdc.advance_clock(Duration::from_secs(seconds.unsigned_abs()));

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::controls::Orders;
 use super::error::{Result, ends_transaction};
 use super::session::SqlSession;
+use super::slow::Slow;
 use crate::session::{Flow, Param, Sink};
 use crate::value::{Column, SqlError, SqlType, Value};
 
@@ -94,11 +95,20 @@ impl SqlSession {
         Ok(())
     }
 
-    /// Runs a batch as far as what was ordered lets it.
+    /// Runs a batch as far, and as slowly, as what was ordered lets it.
     pub fn run_as_ordered(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
         // What orders errors holds their texts itself.
-        let order = if sql.contains("sp_standin_") { None } else { self.shared.injected.take(sql) };
-        let Some(order) = order else { return self.run_batch(sql, params, sink) };
+        if sql.contains("sp_standin_") {
+            return self.run_batch(sql, params, sink);
+        }
+        match self.shared.slow_rows.take(sql) {
+            Some(pause) => self.run_until_error(sql, params, &mut Slow { sink, pause }),
+            None => self.run_until_error(sql, params, sink),
+        }
+    }
+
+    fn run_until_error(&mut self, sql: &str, params: &[Param], sink: &mut dyn Sink) {
+        let Some(order) = self.shared.injected.take(sql) else { return self.run_batch(sql, params, sink) };
         if order.after_rows > 0 {
             self.run_batch(sql, params, &mut Beginning { sink, left: order.after_rows, in_rows: false, ended: false });
         }

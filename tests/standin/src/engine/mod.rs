@@ -9,7 +9,7 @@
 //! | `operation` | how `SQLite` calls back into `functions` |
 //! | `catalog`, `views` | the catalogue, and the views that show it |
 //! | `controls` | what a test orders by `EXEC sys.sp_standin_…` |
-//! | `injected` | errors that a test orders |
+//! | `injected`, `during`, `slow` | errors, cleanups in mid-read and slow rows that a test orders |
 //! | `run` | runs statements: rows out, rows in, DDL, transactions, procedures |
 //! | `bulk` | loading tables past the log |
 //! | `session`, `server` | a connection, and what connections share |
@@ -18,6 +18,7 @@ mod bind;
 mod bulk;
 mod catalog;
 mod controls;
+mod during;
 mod environment;
 mod error;
 mod functions;
@@ -27,6 +28,7 @@ mod run;
 mod script;
 mod server;
 mod session;
+mod slow;
 mod values;
 mod views;
 

@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalog::{self, Catalog, same};
+use super::during::DuringReads;
 use super::error::{Result, from_sqlite};
 use super::injected::Injected;
 use super::operation::{self, Operations};
 use super::session::SqlSession;
+use super::slow::SlowRows;
 use super::values::{collation, datetime};
 use crate::cdc::{self, Cdc};
 use crate::session::{Login, Server, Session};
@@ -67,6 +69,10 @@ pub struct Shared {
     cached: Mutex<Option<Arc<Catalog>>>,
     /// Errors that a test ordered.
     pub injected: Injected,
+    /// Statements that a test ordered to run during reads.
+    pub during_reads: DuringReads,
+    /// Batches whose rows a test wants slow.
+    pub slow_rows: SlowRows,
     /// When the server started, in ticks.
     pub started: i64,
     /// What tells the database from others, and from what it was before a restore.
@@ -160,6 +166,18 @@ impl Shared {
         self.directory.join(uuid::Uuid::new_v4().to_string())
     }
 
+    /// A session of the first login in the user database, for what a test ordered to happen by itself.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub fn own_session(self: &Arc<Self>) -> Result<SqlSession> {
+        let operations = Arc::new(Operations::default());
+        let connection = self.connect(&operations).map_err(|error| from_sqlite(&error))?;
+        let login = Login { user: self.user.clone(), database: self.database.clone(), ..Login::default() };
+        let (spid, database) = (self.next_spid(), self.database.clone());
+        SqlSession::new(Arc::clone(self), connection, operations, &login, spid, database, "dbo".to_owned(), true)
+    }
+
     fn next_spid(&self) -> u16 {
         51 + u16::try_from(self.next_spid.fetch_add(1, Ordering::Relaxed) % 32_000).unwrap_or_default()
     }
@@ -238,6 +256,8 @@ impl Engine {
             sessions: Mutex::new(BTreeMap::new()),
             cached: Mutex::new(None),
             injected: Injected::default(),
+            during_reads: DuringReads::default(),
+            slow_rows: SlowRows::default(),
             started: i64::from(now.day) * datetime::DAY + now.ticks,
             marks: Mutex::new(Marks {
                 broker: *uuid::Uuid::new_v4().as_bytes(),

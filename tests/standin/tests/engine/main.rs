@@ -4,6 +4,8 @@ mod catalogue;
 mod client;
 mod ddl;
 mod injected;
+mod key_updates;
+mod reads;
 mod restore;
 mod rows;
 mod scans;

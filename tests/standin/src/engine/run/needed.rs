@@ -52,15 +52,7 @@ impl SqlSession {
                         })
                     };
                     let bounds = (lsn(&bounds.0)?, lsn(&bounds.1)?);
-                    let cdc = Arc::clone(&self.shared.cdc);
-                    let mut place = Some(None);
-                    let pages = std::iter::from_fn(|| {
-                        let after = place?;
-                        let (rows, next) = cdc.scan(name, bounds, after, PAGE);
-                        place = next.map(Some);
-                        Some(rows)
-                    });
-                    self.refill(table, columns, pages.flatten())?;
+                    self.fill_changes(table, columns, name, bounds)?;
                 }
                 NeededSource::CdcFunction { name, args } => {
                     let mut values = Vec::new();
@@ -68,12 +60,45 @@ impl SqlSession {
                         let stored: Stored = self.one(sql, params)?;
                         values.push(storage::decode((&stored).into(), *ty));
                     }
-                    let rows = self.shared.cdc.table_function(name, &values, environment.as_ref())?;
-                    self.refill(table, columns, rows.rows.into_iter())?;
+                    let mut rows = self.shared.cdc.table_function(name, &values, environment.as_ref())?.rows;
+                    if let Some(order) = self.shared.during_reads.take(name) {
+                        let before = order.rows();
+                        order.run(&self.shared)?;
+                        rows = super::super::during::left_of(rows, before, self.shared.cdc.lowest_change(name));
+                    }
+                    self.refill(table, columns, rows.into_iter())?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Fills a table of schema `cdc` page by page: what capture and cleanup do meanwhile is seen from the next page on.
+    fn fill_changes(
+        &mut self,
+        table: &str,
+        columns: &[Column],
+        name: &str,
+        bounds: (Option<Lsn>, Option<Lsn>),
+    ) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut order = shared.during_reads.take(name);
+        let (mut place, mut read, mut failed) = (Some(None), 0, None);
+        let pages = std::iter::from_fn(|| {
+            let due = order.take_if(|order| read >= order.rows() || place.is_none());
+            if let Some(Err(error)) = due.map(|order| order.run(&shared)) {
+                failed = Some(error);
+                return None;
+            }
+            let after = place?;
+            let limit = order.as_ref().map_or(PAGE, |order| PAGE.min(order.rows() - read));
+            let (rows, next) = shared.cdc.scan(name, bounds, after, limit);
+            read += rows.len();
+            place = next.map(Some);
+            Some(rows)
+        });
+        self.refill(table, columns, pages.flatten())?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// The rows of every table of the user database.
