@@ -39,6 +39,12 @@ pub struct Sync {
     pub purge_shared: bool,
     /// What a gap does.
     pub on_gap: OnGap,
+    /// What a column does that the source has gained.
+    pub on_new_column: OnNewColumn,
+    /// What a partitioned table does from which partitions may be switched away unseen.
+    pub on_partition_switch: OnPartitionSwitch,
+    /// Longest time that one window spans, by the source's commit times, from its first change.
+    pub max_window: Duration,
     /// Tables worked on at a time.
     pub parallel: usize,
 }
@@ -61,6 +67,26 @@ pub enum OnGap {
     Fail,
     /// The table gets a new snapshot.
     Resync,
+}
+
+/// What happens when a table has a column that does not flow yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnNewColumn {
+    /// It flows, from a capture instance that has it.
+    Follow,
+    /// It stays behind.
+    Ignore,
+    /// The table stops until a person decides.
+    Fail,
+}
+
+/// What happens when partitions of a table may be switched, which leaves no trace in its history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPartitionSwitch {
+    /// The table stops until a person decides.
+    Fail,
+    /// It is told, and synced.
+    Ignore,
 }
 
 /// `[source]`.

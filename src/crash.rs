@@ -16,6 +16,8 @@ pub enum Step {
     DatabaseEnabled,
     /// A capture instance was made.
     InstanceMade,
+    /// A capture instance that another has replaced was dropped.
+    InstanceDropped,
     /// The target's schemas were made and committed.
     SchemasCommitted,
     /// The target's tables were made, not yet committed.
@@ -115,11 +117,12 @@ mod armed {
 
     impl Step {
         /// All of them, in the order of a sync's life.
-        pub const ALL: [Self; 24] = [
+        pub const ALL: [Self; 25] = [
             Self::BucketCreated,
             Self::ProbeWritten,
             Self::DatabaseEnabled,
             Self::InstanceMade,
+            Self::InstanceDropped,
             Self::SchemasCommitted,
             Self::TablesMade,
             Self::TablesCommitted,
@@ -149,6 +152,7 @@ mod armed {
                 Self::ProbeWritten => "probe-written",
                 Self::DatabaseEnabled => "database-enabled",
                 Self::InstanceMade => "instance-made",
+                Self::InstanceDropped => "instance-dropped",
                 Self::SchemasCommitted => "schemas-committed",
                 Self::TablesMade => "tables-made",
                 Self::TablesCommitted => "tables-committed",
@@ -175,7 +179,9 @@ mod armed {
         /// The kind of error that a lost answer is.
         fn lost(self) -> Kind {
             match self {
-                Self::DatabaseEnabled | Self::InstanceMade | Self::HistoryPurged => Kind::SourceUnreachable,
+                Self::DatabaseEnabled | Self::InstanceMade | Self::InstanceDropped | Self::HistoryPurged => {
+                    Kind::SourceUnreachable
+                }
                 Self::SchemasCommitted
                 | Self::TablesMade
                 | Self::TablesCommitted

@@ -61,8 +61,12 @@ kinds! {
     NoInstance,
     /// The table has no key that identifies a row.
     NoKey,
-    /// The table's columns or key differ from those of its open generation.
+    /// The table's columns or key differ from those of its open generation in a way that is not followed.
     Drift,
+    /// The table was synced and is not at the source any more.
+    TableGone,
+    /// Rows of the table may move without a trace in its history.
+    Untraced,
     /// History was purged before it was read.
     Gap,
     /// The source was restored, or another database answers in its place.

@@ -66,6 +66,9 @@ pub enum BatchKind {
     Snapshot,
     /// The last change of each key in a window.
     Changes,
+    /// The rows that hold a value in columns which begin to flow: as they were when they were read, at or after the
+    /// window's end, which is its beginning too. What they hold too early, the windows that follow set right.
+    Backfill,
 }
 
 /// A window of the source's log, `(from, to]`; a snapshot has no `from`.
@@ -134,6 +137,9 @@ pub struct Manifest {
     /// Table, key, columns.
     #[serde(flatten)]
     pub table: Table,
+    /// Names of the columns that begin to flow with a backfill: whatever the target has under them is NULL before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
     /// What it holds.
     pub kind: BatchKind,
     /// Window.
@@ -192,8 +198,14 @@ impl Manifest {
         if snapshot != (sequence == 1) || snapshot != self.window.from.is_none() {
             return Some("is a snapshot in the wrong place, or changes without a beginning".to_owned());
         }
-        if self.window.from.as_ref().is_some_and(|from| *from >= self.window.to) {
-            return Some("ends before it begins".to_owned());
+        let backfill = self.kind == BatchKind::Backfill;
+        if self.window.from.as_ref().is_some_and(|from| *from > self.window.to || backfill != (*from == self.window.to))
+        {
+            return Some("ends before it begins, or has a window of the wrong kind".to_owned());
+        }
+        let is_column = |name: &String| self.table.columns.iter().any(|column| column.name == *name);
+        if backfill == self.added.is_empty() || !self.added.iter().all(is_column) {
+            return Some("adds columns that are not its own, or none".to_owned());
         }
         let rows: u64 = self.parts.iter().map(|part| part.rows).sum();
         if rows != self.upserts + self.deletes {

@@ -48,6 +48,8 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::NoInstance
         | Kind::NoKey
         | Kind::Drift
+        | Kind::TableGone
+        | Kind::Untraced
         | Kind::Gap
         | Kind::Restored
         | Kind::ZeroMinimum

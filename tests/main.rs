@@ -7,6 +7,7 @@ mod commands;
 mod comparator;
 mod contract;
 mod crash;
+mod ddl;
 mod faults;
 mod messages;
 mod overlap;

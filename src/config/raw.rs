@@ -28,6 +28,9 @@ pub struct Sync {
     pub purge: Option<String>,
     pub purge_shared: Option<Scalar<bool>>,
     pub on_gap: Option<String>,
+    pub on_new_column: Option<String>,
+    pub on_partition_switch: Option<String>,
+    pub max_window: Option<String>,
     pub parallel: Option<Scalar<u64>>,
 }
 

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::raw::{self, Leaf, Scalar};
 use super::{
-    Bucket, Compression, Config, Encrypt, Engine, Login, Naming, OnGap, Purge, SchemaMap, Source, Sync, TableOptions,
-    Target, Tls,
+    Bucket, Compression, Config, Encrypt, Engine, Login, Naming, OnGap, OnNewColumn, OnPartitionSwitch, Purge,
+    SchemaMap, Source, Sync, TableOptions, Target, Tls,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -131,6 +131,8 @@ fn sync(raw: &raw::Sync) -> Result<Sync> {
     if !(1..=64).contains(&parallel) {
         return Err(wrong(format!("sync.parallel = {parallel}: expected 1 to 64")));
     }
+    let new_columns = [("follow", OnNewColumn::Follow), ("ignore", OnNewColumn::Ignore), ("fail", OnNewColumn::Fail)];
+    let switches = [("fail", OnPartitionSwitch::Fail), ("ignore", OnPartitionSwitch::Ignore)];
     let purges = [("after_extract", Purge::AfterExtract), ("after_load", Purge::AfterLoad), ("never", Purge::Never)];
     Ok(Sync {
         name,
@@ -142,6 +144,20 @@ fn sync(raw: &raw::Sync) -> Result<Sync> {
             Some(OnGap::Fail),
             &[("fail", OnGap::Fail), ("resync", OnGap::Resync)],
         )?,
+        on_new_column: choice(
+            "sync.on_new_column",
+            raw.on_new_column.as_ref(),
+            Some(OnNewColumn::Follow),
+            &new_columns,
+        )?,
+        on_partition_switch: choice(
+            "sync.on_partition_switch",
+            raw.on_partition_switch.as_ref(),
+            Some(OnPartitionSwitch::Fail),
+            &switches,
+        )?,
+        max_window: duration("sync.max_window", raw.max_window.as_ref(), Some(Duration::from_hours(6)))?
+            .unwrap_or_default(),
         parallel: usize::try_from(parallel).unwrap_or(1),
     })
 }

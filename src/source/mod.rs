@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{CommitTime, Fingerprint, Instance};
 use crate::position::Position;
 use crate::row::RowSink;
-use crate::table::{Table, TableName};
+use crate::table::{Column, Table, TableName};
 
 /// What a source says of itself.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct SourceTable {
     pub blocked: Option<std::sync::Arc<Error>>,
     /// What a person should know.
     pub findings: Vec<String>,
+    /// Tells the table and its columns from others of the same names that stood there before. Opaque.
+    pub incarnation: String,
 }
 
 /// A capture instance.
@@ -68,15 +70,28 @@ pub struct Capture {
     pub columns: Vec<String>,
     /// Names of the columns that identify a row, in order.
     pub key: Vec<String>,
+    /// Whether partitions may be switched, which leaves no trace in it.
+    pub partition_switch: bool,
+}
+
+impl Capture {
+    /// Whether changes of a table can be read from it that flows with these columns and this key.
+    pub fn serves(&self, flow: &Table) -> bool {
+        self.key == flow.key && flow.columns.iter().all(|column| self.columns.contains(&column.name))
+    }
 }
 
 impl SourceTable {
-    /// The instance to read changes of a table from that flows with these columns and this key.
+    /// The newest instance that serves a table as it flows.
     pub fn capture(&self, flow: &Table) -> Option<&Capture> {
-        let serves = |capture: &&Capture| {
-            capture.key == flow.key && flow.columns.iter().all(|column| capture.columns.contains(&column.name))
-        };
-        self.captures.iter().rev().find(serves)
+        self.captures.iter().rev().find(|capture| capture.serves(flow))
+    }
+
+    /// The newest instance that serves a table as it flows and has its changes after `from`; where none has them, the
+    /// newest that serves.
+    pub fn capture_after(&self, flow: &Table, from: &Position) -> Option<&Capture> {
+        let reaches = |capture: &&Capture| capture.serves(flow) && capture.start <= *from;
+        self.captures.iter().rev().find(reaches).or_else(|| self.capture(flow))
     }
 }
 
@@ -158,6 +173,15 @@ pub trait Source: Sized + Send + 'static {
         flow: &Table,
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// Drops a capture instance. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// The login lacks the right, or the source refuses.
+    fn disable_table(&mut self, table: &TableName, capture: &Capture) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether every value that a column held is the same after its definition became another.
+    fn keeps_values(before: &Column, now: &Column) -> bool;
+
     /// The last position captured. A capture job that has just been made is waited for.
     ///
     /// # Errors
@@ -203,6 +227,31 @@ pub trait Source: Sized + Send + 'static {
         tracked: Tracked<'_>,
         from: &Position,
         to: &Position,
+        sink: &mut S,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The end of a window of an instance that begins at `from`: the last commit at or before `to` that is at most
+    /// `span` later, by commit times, than the first change after `from`; `to` itself if nothing changed.
+    ///
+    /// # Errors
+    /// The connection failed, or the instance is gone.
+    fn reach(
+        &mut self,
+        capture: &Capture,
+        from: &Position,
+        to: &Position,
+        span: Duration,
+    ) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Pushes every row, as it is now, in which one of these columns is not NULL, in key order; a row that moved may
+    /// come twice.
+    ///
+    /// # Errors
+    /// The connection failed, the table changed its columns, or the sink refused.
+    fn rows_holding<S: RowSink>(
+        &mut self,
+        table: &Table,
+        columns: &[String],
         sink: &mut S,
     ) -> impl Future<Output = Result<()>> + Send;
 

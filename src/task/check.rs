@@ -1,5 +1,7 @@
 //! `check`: sees all three ends, names what is missing, mends what it may, and fixes the cut.
 
+mod instances;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use super::load::{next, table_to_tail};
 use super::summary::{Report, TableStatus, TableSummary};
-use super::{AnySource, AnyTarget, Context, Pool, for_each_table, idle};
+use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::{Bucket, Created, Upload};
 use crate::config::{Config, Target as TargetConfig};
 use crate::crash::{self, Step};
@@ -17,9 +19,10 @@ use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
-use crate::source::{Owner, Source, SourceInfo, SourceTable};
+use crate::source::{Source, SourceInfo};
 use crate::table::{Table, TableName};
 use crate::target::{Target, TargetInfo};
+use instances::{Flow, enable_tables, flows, retire_instances};
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,7 +71,11 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         report.finding("source.include lets no table through: nothing will be synced".to_owned());
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
-    let mut flows = flows(&ledger, found, &names).await?;
+    for (name, error) in context.gone(&ledger, &names, info.ignores_case).await? {
+        report.table_failed(&name, error);
+    }
+    let mut flows = flows::<S>(context, &ledger, found, &names).await?;
+    retire_instances(&mut source, context, &mut flows, report).await?;
     enable_tables(&mut source, context, &mut flows, report).await?;
     place::<T>(context, &mut flows);
     for flow in &flows {
@@ -94,26 +101,8 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
     let cut = source.maximum().await?;
     report.cut(cut.clone());
-    find_work(&mut source, &info, &ledger, &flows, &cut, report).await?;
+    find_work(context, &mut source, &info, &ledger, &flows, &cut, report).await?;
     Ok(())
-}
-
-/// A table on its way through the checks.
-struct Flow {
-    found: SourceTable,
-    /// As its open generation carries it, else as it is now.
-    table: Table,
-    blocked: Option<Arc<Error>>,
-}
-
-impl Flow {
-    fn name(&self) -> &TableName {
-        &self.found.table.name
-    }
-
-    fn block(&mut self, error: Error) {
-        self.blocked.get_or_insert(Arc::new(error.on(&self.found.table.name)));
-    }
 }
 
 fn kept<T>(end: Result<T>, report: &mut Report) -> Option<T> {
@@ -170,68 +159,6 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
     Ok(())
 }
 
-/// What each table carries: what its open generation does, so that a column added at the source does not stop it.
-async fn flows(ledger: &Ledger, found: Vec<SourceTable>, names: &[TableName]) -> Result<Vec<Flow>> {
-    let mut openings = ledger.openings(&ledger.views(names).await?).await;
-    let flow = |found: SourceTable| {
-        let mut flow = Flow { table: found.table.clone(), blocked: found.blocked.clone(), found };
-        match openings.remove(flow.name()) {
-            Some(Ok(opening)) => flow.table = opening.table,
-            Some(Err(error)) => flow.block(error),
-            None => {}
-        }
-        flow
-    };
-    Ok(found.into_iter().map(flow).collect())
-}
-
-/// Makes an instance for each table that has none that serves, and reads the catalogue again if any was made.
-async fn enable_tables<S: Source>(
-    source: &mut S,
-    context: &Context,
-    flows: &mut [Flow],
-    report: &mut Report,
-) -> Result<()> {
-    let may_enable = context.config.source()?.enable_cdc;
-    let owner = Owner::of(&context.config)?;
-    let mut refusals = BTreeMap::new();
-    for flow in flows.iter() {
-        flow.found.findings.iter().for_each(|finding| report.finding(finding.clone()));
-        if !may_enable || flow.blocked.is_some() || flow.found.capture(&flow.table).is_some() {
-            continue;
-        }
-        let refusal = match source.enable_table(&owner, &flow.found, &flow.table).await {
-            Ok(()) => {
-                crash::after(Step::InstanceMade)?;
-                tracing::info!(table = %flow.name(), "enabled change data capture");
-                None
-            }
-            Err(error) if error.kind() == Kind::SourceUnreachable => return Err(error),
-            Err(error) => Some(error),
-        };
-        refusals.insert(flow.name().clone(), refusal);
-    }
-    if !refusals.is_empty() {
-        // A rival may have enabled what was refused to us.
-        let found = source.tables(&context.config).await?;
-        let mut now: BTreeMap<_, _> = found.into_iter().map(|found| (found.table.name.clone(), found)).collect();
-        for flow in flows.iter_mut() {
-            if let Some(found) = now.remove(flow.name()) {
-                flow.found = found;
-            }
-        }
-    }
-    for flow in flows.iter_mut().filter(|flow| flow.found.capture(&flow.table).is_none()) {
-        let refusal = refusals.remove(flow.name()).flatten();
-        flow.block(refusal.unwrap_or_else(|| {
-            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
-                "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync'",
-            )
-        }));
-    }
-    Ok(())
-}
-
 /// Refuses tables that fall together in the target, or have no place there.
 fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
@@ -257,6 +184,7 @@ fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
 
 /// Tells which tables have something to do, by the cut.
 async fn find_work<S: Source>(
+    context: &Context,
     source: &mut S,
     info: &SourceInfo,
     ledger: &Ledger,
@@ -268,7 +196,12 @@ async fn find_work<S: Source>(
     let names: Vec<_> = flows.iter().map(|flow| flow.name().clone()).collect();
     let views = ledger.views(&names).await?;
     let tails = ledger.tails(&views).await;
-    let places: Vec<_> = flows.iter().map(|flow| (tails.get(flow.name()), flow.found.capture(&flow.table))).collect();
+    let (policy, may_enable) = (context.config.sync.on_new_column, context.config.source()?.enable_cdc);
+    let mut places = Vec::with_capacity(flows.len());
+    for flow in &flows {
+        let tail = tails.get(flow.name());
+        places.push((tail, tail.and_then(|tail| flow::settled::<S>(&flow.found, tail, policy, may_enable))));
+    }
     let idle = idle::idle(source, info, cut, cut, &places).await?;
     for (flow, idle) in flows.iter().zip(idle) {
         let pending = views.get(flow.name()).is_some_and(View::is_pending);

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use chrono::Utc;
 
 use super::summary::{Report, TableStatus, TableSummary};
-use super::{AnySource, Context, Pool, for_each_table, idle};
+use super::{AnySource, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::Created;
-use crate::config::{Purge, Source as SourceConfig};
+use crate::config::{OnNewColumn, Purge, Source as SourceConfig};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::view::View;
@@ -21,9 +21,9 @@ use crate::ledger::{Ledger, decide};
 use crate::manifest::{Manifest, Opening};
 use crate::position::Position;
 use crate::source::{Capture, Source, SourceInfo, SourceTable, Tracked};
-use crate::table::{Table, TableName};
+use crate::table::TableName;
 use attempt::Outcome;
-use window::Step;
+use window::{Plan, Step};
 
 /// What the work on each table shares.
 struct Shared<S> {
@@ -70,6 +70,10 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
         info.ignores_case,
         "among those included",
     )?;
+    let names: Vec<_> = tables.iter().map(|found| found.table.name.clone()).collect();
+    for (name, error) in context.gone(&ledger, &names, info.ignores_case).await? {
+        report.table_failed(&name, error);
+    }
     let maximum = source.maximum().await?;
     let cut = match until {
         None => maximum.clone(),
@@ -84,7 +88,8 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     };
     report.cut(cut.clone());
     let mut jobs = jobs(&ledger, tables).await?;
-    let places: Vec<_> = jobs.iter().map(Job::place).collect();
+    let policy = context.config.sync.on_new_column;
+    let places: Vec<_> = jobs.iter().map(|job| job.place::<S>(policy, &config)).collect();
     let idle = idle::idle(&mut source, &info, &maximum, &cut, &places).await?;
     jobs.iter_mut().zip(idle).for_each(|(job, idle)| job.idle = idle);
     let shared =
@@ -96,11 +101,48 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     Ok(())
 }
 
+/// How often a table's catalogue is read anew when it does not fit the ledger.
+const LOOKS: u32 = 3;
+
+/// A table as the catalogue had it.
+struct Known {
+    table: SourceTable,
+    /// The tail that was there before the catalogue was read anew; of its first reading that is not known.
+    since: Option<decide::Place>,
+    /// How often it was read anew.
+    looks: u32,
+}
+
+/// What one step of a table's work came to.
+struct Made {
+    summary: TableSummary,
+    /// The instance that its batch was, or would be, read from.
+    capture: Capture,
+    /// Whether more is left up to the cut.
+    more: bool,
+}
+
+impl Made {
+    fn add_to(&self, whole: &mut TableSummary) {
+        let part = &self.summary;
+        if whole.batches == 0 {
+            whole.from.clone_from(&part.from);
+        }
+        if part.status != TableStatus::Idle {
+            whole.status = part.status;
+        }
+        whole.batches += part.batches;
+        whole.upserts += part.upserts;
+        whole.deletes += part.deletes;
+        whole.cut_digits += part.cut_digits;
+        whole.to = part.to.clone().or(whole.to.take());
+    }
+}
+
 impl Job {
-    fn place(&self) -> idle::Place<'_> {
+    fn place<S: Source>(&self, policy: OnNewColumn, source: &SourceConfig) -> idle::Place<'_> {
         let tail = self.tail.as_ref();
-        // A table that no longer has all that its generation carries is not idle.
-        (tail, tail.and_then(|tail| carried(&self.table, &tail.table).ok()))
+        (tail, tail.and_then(|tail| flow::settled::<S>(&self.table, tail, policy, source.enable_cdc)))
     }
 }
 
@@ -130,7 +172,8 @@ impl<S: Source> Shared<S> {
     /// Gives the summary, and whether the connection can be used again.
     async fn extract(&self, source: &mut S, job: &Job) -> Result<(TableSummary, bool)> {
         let name = &job.table.table.name;
-        if let (true, (Some(tail), Some(capture))) = (job.idle, job.place()) {
+        let place = job.place::<S>(self.context.config.sync.on_new_column, &self.source);
+        if let (true, (Some(tail), Some(capture))) = (job.idle, place) {
             let usable = self.purge(source, &job.table, capture, &job.view, Some(tail)).await;
             let summary = TableSummary {
                 to: Some(tail.window.to.clone()),
@@ -142,25 +185,31 @@ impl<S: Source> Shared<S> {
         // The first listing may be old by now.
         let mut view = self.ledger.view(name).await?;
         let mut gap_mended = false;
-        let mut found_again = None;
+        let mut known = Known { table: job.table.clone(), since: None, looks: 0 };
+        let mut summary = TableSummary::idle(name);
         loop {
-            let found = found_again.as_ref().unwrap_or(&job.table);
-            let error = match self.one(source, found, &view).await {
-                Ok((mut summary, capture)) => {
+            let error = match self.one(source, &known, &view).await {
+                Ok(made) => {
+                    let more = made.more;
+                    made.add_to(&mut summary);
                     view = self.ledger.view(name).await?;
-                    let usable = self.purge(source, found, capture, &view, None).await;
+                    if more {
+                        continue;
+                    }
+                    let usable = self.purge(source, &known.table, &made.capture, &view, None).await;
                     summary.work = view.is_pending();
                     return Ok((summary, usable));
                 }
                 Err(error) => error,
             };
-            let outdated = matches!(error.kind(), Kind::Drift | Kind::NoKey | Kind::NoInstance | Kind::Restored);
-            if outdated && found_again.is_none() {
-                found_again = Some(self.look_again(source, found).await?);
+            let outdated = [Kind::Drift, Kind::NoKey, Kind::NoInstance, Kind::Restored, Kind::ZeroMinimum];
+            let outdated = outdated.contains(&error.kind());
+            if outdated && known.looks < LOOKS {
+                known = self.look_again(source, known).await?;
                 view = self.ledger.view(name).await?;
                 continue;
             }
-            let doubtful = [Kind::Gap, Kind::ZeroMinimum, Kind::NotOpen, Kind::LedgerUnreadable];
+            let doubtful = [Kind::Gap, Kind::NotOpen, Kind::LedgerUnreadable];
             if !outdated && !doubtful.contains(&error.kind()) {
                 return Err(error);
             }
@@ -172,7 +221,7 @@ impl<S: Source> Shared<S> {
                     return Err(error);
                 };
                 tracing::warn!(table = %name, %error, "opening a new generation");
-                self.reopen(found, generation).await?;
+                self.reopen(&known.table, generation).await?;
                 gap_mended = true;
             }
             view = self.ledger.view(name).await?;
@@ -181,48 +230,64 @@ impl<S: Source> Shared<S> {
 
     /// A table as it is now. This task may have slept since it read the catalogue, and others have opened a generation of
     /// the table as it became, or of a source that was restored.
-    async fn look_again(&self, source: &mut S, found: &SourceTable) -> Result<SourceTable> {
+    async fn look_again(&self, source: &mut S, known: Known) -> Result<Known> {
         let info = source.describe().await?;
         if let Some(difference) = self.info.fingerprint.difference(&info.fingerprint) {
             let message = format!("the source became another while the task ran: {difference}");
             return Err(Error::new(Kind::SourceBusy, message).advice("Try again"));
         }
+        let name = &known.table.table.name;
+        let since = self.ledger.view(name).await?.tail();
         let tables = source.tables(&self.context.config).await?;
-        Ok(tables.into_iter().find(|now| now.table.name == found.table.name).unwrap_or_else(|| found.clone()))
+        let now = tables.into_iter().find(|now| now.table.name == *name);
+        Ok(Known { looks: known.looks + 1, table: now.unwrap_or(known.table), since })
     }
 
-    /// Makes the next batch, if there is one. Gives the instance that it was, or would be, read from.
-    async fn one<'a>(
-        &self,
-        source: &mut S,
-        found: &'a SourceTable,
-        view: &View,
-    ) -> Result<(TableSummary, &'a Capture)> {
+    /// Makes the next batch, if there is one.
+    async fn one(&self, source: &mut S, known: &Known, view: &View) -> Result<Made> {
+        let found = &known.table;
+        let name = &found.table.name;
         let opening = self.opening(found, view).await?;
-        let capture = carried(found, &opening.table)?;
-        let tracked = Tracked { table: &opening.table, capture };
-        let idle = TableSummary::idle(&found.table.name);
-        let step = window::next(self, source, tracked, &opening, view).await?;
-        let sequence = match &step {
-            Step::Idle(at) => return Ok((TableSummary { to: at.clone(), ..idle }, capture)),
-            Step::Snapshot => 1,
-            Step::Window { sequence, .. } => *sequence,
+        if let Some(error) = found.blocked.as_ref().filter(|error| error.kind() == Kind::Untraced) {
+            return Err(error.again());
+        }
+        let tail = match view.tail() {
+            Some((generation, sequence)) => self.ledger.manifest(name, generation, sequence).await?.map(Some),
+            None => Some(None),
         };
-        let summary = match attempt::make(self, source, tracked, &opening, sequence, &step).await? {
-            Outcome::Empty(at) => TableSummary { to: Some(at), ..idle },
-            Outcome::Lost => TableSummary { status: TableStatus::Lost, ..idle },
-            Outcome::Won(manifest) => TableSummary {
-                status: TableStatus::Done,
-                batches: 1,
-                upserts: manifest.upserts,
-                deletes: manifest.deletes,
-                cut_digits: manifest.cut_digits,
-                from: manifest.window.from.clone(),
-                to: Some(manifest.window.to.clone()),
-                ..idle
-            },
-        };
-        Ok((summary, capture))
+        let tail = tail.ok_or_else(|| {
+            Error::new(Kind::LedgerUnreadable, "the newest manifest was listed and is gone").advice("Try again")
+        })?;
+        let before = tail.as_ref().map_or(&opening.table, |tail| &tail.table);
+        let course = flow::course::<S>(before, found, tail.as_ref(), self.context.config.sync.on_new_column)?;
+        if let (Some(lost), true) = (course.lost.first(), known.looks == 0 || known.since != view.tail()) {
+            // Only a catalogue read after the batch was written can say so.
+            return Err(Error::new(Kind::Drift, format!("column '{lost}' is gone")).advice("Run the task again"));
+        }
+        let plan = window::next(self, source, found, &opening, tail.as_ref(), course).await?;
+        let mut summary = TableSummary::idle(name);
+        let Plan { step, table, capture } = plan;
+        if let Step::Idle(at) = step {
+            summary.to = Some(at);
+            return Ok(Made { summary, capture: capture.clone(), more: false });
+        }
+        let tracked = Tracked { table: &table, capture };
+        let mut more = false;
+        match attempt::make(self, source, tracked, &opening, step.sequence(), &step).await? {
+            Outcome::Empty(at) => summary.to = Some(at),
+            Outcome::Lost => summary.status = TableStatus::Lost,
+            Outcome::Won(manifest) => {
+                more = step.leaves_more(&self.cut);
+                summary.status = TableStatus::Done;
+                summary.batches = 1;
+                summary.upserts = manifest.upserts;
+                summary.deletes = manifest.deletes;
+                summary.cut_digits = manifest.cut_digits;
+                summary.from = manifest.window.from;
+                summary.to = Some(manifest.window.to);
+            }
+        }
+        Ok(Made { summary, capture: capture.clone(), more })
     }
 
     async fn opening(&self, found: &SourceTable, view: &View) -> Result<Opening> {
@@ -304,28 +369,4 @@ impl<S: Source> Shared<S> {
         }
         Ok(self.ledger.manifest(name, generation, sequence).await?.map(|manifest| manifest.window.to))
     }
-}
-
-/// The instance to read from, once the table still has all that its generation carries.
-fn carried<'a>(found: &'a SourceTable, flow: &Table) -> Result<&'a Capture> {
-    let advice = "Run 'delsert resync' for the table, which carries it as it is now";
-    for column in &flow.columns {
-        let now = found.table.columns.iter().find(|now| now.name == column.name);
-        let fault = match now {
-            None => format!("column '{}' is gone, or is excluded now", column.name),
-            Some(now) if now.source_type != column.source_type => {
-                format!("column '{}' was {} and is {}", column.name, column.source_type, now.source_type)
-            }
-            Some(_) => continue,
-        };
-        return Err(Error::new(Kind::Drift, fault).advice(advice));
-    }
-    if let (Some(error), true) = (&found.blocked, found.table.key.is_empty()) {
-        return Err(Error::new(error.kind(), "has no key that identifies a row any more").advice(advice));
-    }
-    found.capture(flow).ok_or_else(|| {
-        Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
-            "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
-        )
-    })
 }

@@ -18,9 +18,13 @@ pub type Place<'a> = (Option<&'a Manifest>, Option<&'a Capture>);
 
 /// Whether a table's place must be renewed by an empty batch, before cleanup passes it.
 pub fn is_stale(tail: &Manifest, info: &SourceInfo) -> bool {
+    age(tail, info) > info.retention.unwrap_or(DEFAULT_RETENTION) / 4
+}
+
+/// How long ago a table's newest batch ended.
+pub fn age(tail: &Manifest, _: &SourceInfo) -> Duration {
     let since = tail.committed.as_ref().map_or(tail.written_at, |committed| committed.utc);
-    let age = (Utc::now() - since).to_std().unwrap_or_default();
-    age > info.retention.unwrap_or(DEFAULT_RETENTION) / 4
+    (Utc::now() - since).to_std().unwrap_or_default()
 }
 
 /// For each table, whether nothing changed up to the cut and nothing else is due. What is doubtful, such as a source

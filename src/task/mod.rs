@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod extract;
+mod flow;
 mod idle;
 pub mod load;
 pub mod resync;
@@ -18,7 +19,7 @@ use crate::bucket::Bucket;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
-use crate::source::{same_name, sqlserver::SqlServer};
+use crate::source::{is_included, same_name, sqlserver::SqlServer};
 use crate::table::TableName;
 use crate::target::postgres::Postgres;
 use summary::{Report, TableSummary};
@@ -46,6 +47,42 @@ impl Context {
     pub async fn ledger(&self) -> Result<Ledger> {
         let bucket = Bucket::open(&self.config.bucket()?).await;
         Ok(Ledger::new(bucket, self.config.sync.name.clone()))
+    }
+
+    /// Tables that were synced and are not at the source any more, each with its error: those that have an open
+    /// generation and that the configuration still includes. None where tables are named on the command line.
+    ///
+    /// # Errors
+    /// The bucket's.
+    pub async fn gone(
+        &self,
+        ledger: &Ledger,
+        present: &[TableName],
+        ignores_case: bool,
+    ) -> Result<Vec<(TableName, Error)>> {
+        if !self.tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (include, exclude) = self.config.patterns()?;
+        let same = |left: &TableName, right: &TableName| {
+            same_name(ignores_case, &left.schema, &right.schema) && same_name(ignores_case, &left.name, &right.name)
+        };
+        let mut gone = Vec::new();
+        for table in ledger.tables().await? {
+            let is_here = present.iter().any(|present| same(present, &table));
+            if is_here || !is_included(&include, &exclude, &table, ignores_case) {
+                continue;
+            }
+            if ledger.view(&table).await?.newest_open().is_some() {
+                let message = "was synced, and is not at the source any more, or not to be seen by the login";
+                let error = Error::new(Kind::TableGone, message).advice(format!(
+                    "The target keeps it as it was. If it was dropped or renamed, add \"{}.{}\" to source.exclude; else grant the login SELECT on it",
+                    table.schema, table.name
+                ));
+                gone.push((table, error));
+            }
+        }
+        Ok(gone)
     }
 
     /// Keeps the tables named on the command line, or all if none is.

@@ -125,6 +125,7 @@ fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, 
         upserts: 0,
         deletes: 0,
         cut_digits: 0,
+        added: Vec::new(),
         encoding: Encoding {
             compression,
             dialect: Dialect { null: "\\N".to_owned(), binary_prefix: "\\x".to_owned() },

@@ -80,6 +80,7 @@ pub fn manifest(table: &Table, generation: u64, sequence: u64) -> Manifest {
         upserts: 0,
         deletes: 0,
         cut_digits: 0,
+        added: Vec::new(),
         encoding: Encoding {
             compression: Compression::None,
             dialect: Dialect { null: FIRST_SENTINEL.to_owned(), binary_prefix: "\\x".to_owned() },

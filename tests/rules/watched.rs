@@ -3,6 +3,9 @@
 use anyhow::ensure;
 
 use super::stage::Stage;
+use crate::support::bucket::Bucket;
+use crate::support::ground::BUCKET;
+use crate::support::rest;
 use crate::support::source::{SourceOptions, Sql};
 use crate::support::task::Outcome;
 
@@ -51,6 +54,12 @@ impl WatchedShop {
     pub async fn change(&mut self, sql: &str) -> anyhow::Result<()> {
         self.sql.run(sql).await?;
         self.sql.capture_all().await
+    }
+
+    /// Fails unless nothing is left over anywhere and the target equals the source.
+    pub async fn expect_at_rest(&mut self) -> anyhow::Result<()> {
+        let (bucket, target) = (Bucket::at(&self.stage.endpoint, BUCKET), self.stage.target.connect().await?);
+        rest::expect_at_rest(&mut self.sql, &bucket, &target, &["dbo.Things"]).await
     }
 
     /// Fails unless the target holds exactly these rows.

@@ -1,6 +1,6 @@
 //! The catalogue: tables, columns, keys and capture instances, in a handful of statements for all tables.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tiberius::Row;
@@ -9,7 +9,7 @@ use super::client::{Client, bytes, integer, text};
 use super::decode::datetime_text;
 use super::sql;
 use super::types::Described;
-use crate::config::{Config, Source};
+use crate::config::{Config, OnPartitionSwitch, Source};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Instance;
@@ -44,14 +44,59 @@ pub async fn tables(
     let mut columns = by_object(client.batch(sql::COLUMNS).await?);
     let keys = by_object(client.batch(sql::KEYS).await?);
     let mut instances = if enabled { instances(client, &Owner::of(config)?).await? } else { HashMap::new() };
+    let partitioned = partitioned(client).await?;
     let mut found = Vec::with_capacity(names.len());
     for (object_id, name) in names {
-        let described: Vec<_> = columns.remove(&object_id).unwrap_or_default().iter().map(describe).collect();
+        let rows = columns.remove(&object_id).unwrap_or_default();
+        let described: Vec<_> = rows.iter().map(describe).collect();
         let primary: Vec<_> = keys.get(&object_id).into_iter().flatten().map(|row| text(row, 3)).collect();
         let captured = instances.remove(&object_id).unwrap_or_default();
-        found.push(assemble(config, name, &described, &primary, captured, ignores_case));
+        let mut table = assemble(config, name, &described, &primary, captured, ignores_case);
+        table.incarnation = incarnation(object_id, &rows);
+        if partitioned.contains(&object_id) {
+            watch_switches(&mut table, config.sync.on_partition_switch);
+        }
+        found.push(table);
     }
     Ok(found)
+}
+
+/// What tells a table and its columns from others of the same names that stood there before.
+fn incarnation(object_id: i64, columns: &[Row]) -> String {
+    let ids: Vec<_> = columns.iter().map(|row| format!("{}:{}", integer(row, 10), text(row, 1))).collect();
+    format!("{object_id} {}", ids.join(" "))
+}
+
+/// Tables whose rows lie in partitions. A server that does not tell has none.
+async fn partitioned(client: &mut Client) -> Result<HashSet<i64>> {
+    match client.batch(sql::PARTITIONED).await {
+        Ok(rows) => Ok(rows.iter().map(|row| integer(row, 0)).collect()),
+        Err(error) if matches!(error.kind(), Kind::SourceRefused | Kind::SourceRights) => Ok(HashSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A switched partition moves its rows without a change record: told, or the table stops.
+fn watch_switches(table: &mut SourceTable, policy: OnPartitionSwitch) {
+    let name = &table.table.name;
+    if !table.captures.is_empty() && table.captures.iter().all(|capture| !capture.partition_switch) {
+        return;
+    }
+    let message = "is partitioned, and ALTER TABLE ... SWITCH moves rows without a trace in its history".to_owned();
+    match policy {
+        OnPartitionSwitch::Ignore => {
+            table.findings.push(format!("{name}: {message}: after a switch, run 'delsert resync' for the table"));
+        }
+        OnPartitionSwitch::Fail => {
+            let advice = format!(
+                "Have it captured by an instance that forbids switching, EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, @supports_net_changes = 0, @allow_partition_switch = 0; or, if nobody switches or you resync after it, set on_partition_switch = \"ignore\"",
+                sql::literal(&name.schema),
+                sql::literal(&name.name)
+            );
+            let error = Error::new(Kind::Untraced, message).advice(advice).on(name);
+            table.blocked.get_or_insert(Arc::new(error));
+        }
+    }
 }
 
 fn describe(row: &Row) -> Described {
@@ -88,6 +133,7 @@ async fn instances(client: &mut Client, owner: &Owner) -> Result<HashMap<i64, Ve
             start: Position::new(start),
             columns: columns.remove(&id).unwrap_or_default(),
             key: keys.remove(&id).unwrap_or_default(),
+            partition_switch: integer(row, 5) != 0,
         };
         found.entry(integer(row, 1)).or_default().push(capture);
     }
@@ -124,7 +170,7 @@ fn assemble(
     let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
     let blocked = block(&table, &is_excluded).map(Arc::new);
     let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
-    SourceTable { table, partial, captures, blocked, findings }
+    SourceTable { table, partial, captures, blocked, findings, incarnation: String::new() }
 }
 
 /// Why a table cannot be synced.
@@ -176,8 +222,8 @@ fn instance_prefix(owner: &Owner) -> String {
 }
 
 /// The name of the instance that a sync makes for a table with these columns: at most 100 characters, and no other's.
-pub fn instance_name(owner: &Owner, table: &Table) -> String {
-    let mut parts = vec![table.name.schema.as_str(), table.name.name.as_str()];
+pub fn instance_name(owner: &Owner, table: &Table, incarnation: &str) -> String {
+    let mut parts = vec![table.name.schema.as_str(), table.name.name.as_str(), incarnation];
     parts.extend(table.columns.iter().map(|column| column.name.as_str()));
     format!("{}{}_{}", instance_prefix(owner), plain(&table.name.name, 30), digest::short(&parts, 12))
 }
@@ -197,11 +243,13 @@ mod tests {
     #[test]
     fn instance_names_fit_and_do_not_fall_together() {
         let long = "x".repeat(128);
-        assert!(instance_name(&owner(&long, "b/p"), &table(&long, &long)).len() <= 100);
+        assert!(instance_name(&owner(&long, "b/p"), &table(&long, &long), &long).len() <= 100);
         let shop = owner("shop", "b/p");
-        assert_ne!(instance_name(&shop, &table("a", "b_c")), instance_name(&shop, &table("a_b", "c")));
+        assert_ne!(instance_name(&shop, &table("a", "b_c"), "1"), instance_name(&shop, &table("a_b", "c"), "1"));
+        let again = instance_name(&shop, &table("a", "b"), "2");
+        assert_ne!(instance_name(&shop, &table("a", "b"), "1"), again, "a column that came back is another");
         for other in [owner("shop_eu", "b/p"), owner("shop", "b/staging")] {
-            assert!(!instance_name(&other, &table("a", "b")).starts_with(&instance_prefix(&shop)));
+            assert!(!instance_name(&other, &table("a", "b"), "1").starts_with(&instance_prefix(&shop)));
         }
     }
 }

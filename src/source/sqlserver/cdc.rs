@@ -4,6 +4,7 @@
 //! inside the window: right only if the target equals the source just before it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use tiberius::ColumnData;
@@ -18,8 +19,8 @@ use crate::manifest::CommitTime;
 use crate::position::Position;
 use crate::retry;
 use crate::row::{Operation, RowSink};
-use crate::source::{Bounds, Capture, Owner, Tracked};
-use crate::table::{ColumnType, Table};
+use crate::source::{Bounds, Capture, Owner, SourceTable, Tracked};
+use crate::table::{ColumnType, Table, TableName};
 
 /// Windows asked about in one statement.
 const WINDOWS_AT_ONCE: usize = 100;
@@ -38,10 +39,10 @@ pub async fn enable_database(client: &mut Client) -> Result<()> {
 }
 
 /// Makes the sync's instance for a table. One of that name is ours, made by a rival.
-pub async fn enable_table(client: &mut Client, owner: &Owner, table: &Table, partial: bool) -> Result<()> {
+pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTable, table: &Table) -> Result<()> {
     // Naming columns keeps those that do not flow out of the change table.
-    let columns = partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
-    let instance = instance_name(owner, table);
+    let columns = found.partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
+    let instance = instance_name(owner, table, &found.incarnation);
     let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
     let client = Mutex::new(client);
     let enabling = || async { client.lock().await.batch(&statement).await };
@@ -59,6 +60,37 @@ pub async fn enable_table(client: &mut Client, owner: &Owner, table: &Table, par
         }
         other => other.map(drop),
     }
+}
+
+/// Drops an instance. One that another has dropped meanwhile is no error.
+pub async fn disable_table(client: &mut Client, table: &TableName, instance: &str) -> Result<()> {
+    let statement = sql::disable_table(&table.schema, &table.name, instance);
+    let client = Mutex::new(client);
+    let disabling = || async { client.lock().await.batch(&statement).await };
+    match retry::while_busy("dropping a capture instance", disabling).await {
+        Err(error) if matches!(number(&error), Some(22960 | 22985)) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// The end of a window that begins at `from`, ends at `to` at the latest, and spans no more time than `span`, counted
+/// from its first change.
+pub async fn reach(
+    client: &mut Client,
+    instance: &str,
+    from: &Position,
+    to: &Position,
+    span: Duration,
+) -> Result<Position> {
+    let parameters = vec![
+        Parameter::Bytes(from.as_bytes().to_vec()),
+        Parameter::Bytes(to.as_bytes().to_vec()),
+        // Seconds are added as an int.
+        Parameter::Integer(i32::try_from(span.as_secs()).unwrap_or(i32::MAX).into()),
+    ];
+    let rows = client.query(&sql::reach(instance), parameters).await?;
+    // NULL: nothing changed up to the end.
+    Ok(rows.first().and_then(|row| bytes(row, 0)).map_or_else(|| to.clone(), Position::new))
 }
 
 /// The last position captured; a capture job that was just made is waited for.

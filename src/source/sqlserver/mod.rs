@@ -31,7 +31,7 @@ use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::RowSink;
-use crate::table::Table;
+use crate::table::{Column, Table, TableName};
 
 /// The length of an LSN.
 const LSN: usize = 10;
@@ -94,8 +94,16 @@ impl Source for SqlServer {
     }
 
     async fn enable_table(&mut self, owner: &Owner, found: &SourceTable, flow: &Table) -> Result<()> {
-        let enabled = cdc::enable_table(self.admin().await?, owner, flow, found.partial).await;
+        let enabled = cdc::enable_table(self.admin().await?, owner, found, flow).await;
         enabled.map_err(|error| error.on(&flow.name))
+    }
+
+    async fn disable_table(&mut self, table: &TableName, capture: &Capture) -> Result<()> {
+        cdc::disable_table(self.admin().await?, table, &capture.instance.name).await
+    }
+
+    fn keeps_values(before: &Column, now: &Column) -> bool {
+        types::keeps_values(before, now)
     }
 
     async fn maximum(&mut self) -> Result<Position> {
@@ -127,6 +135,15 @@ impl Source for SqlServer {
         sink: &mut S,
     ) -> Result<()> {
         cdc::changes(&mut self.client, tracked, lsn(from)?, lsn(to)?, sink).await
+    }
+
+    async fn reach(&mut self, capture: &Capture, from: &Position, to: &Position, span: Duration) -> Result<Position> {
+        cdc::reach(&mut self.client, &capture.instance.name, from, to, span).await
+    }
+
+    async fn rows_holding<S: RowSink>(&mut self, table: &Table, columns: &[String], sink: &mut S) -> Result<()> {
+        let isolated = self.database().await?.snapshot_isolation;
+        snapshot::rows(&mut self.client, table, columns, isolated, sink).await
     }
 
     async fn snapshot<S: RowSink>(&mut self, tracked: Tracked<'_>, sink: &mut S) -> Result<Position> {

@@ -1,4 +1,4 @@
-//! The copy of a whole table, by key ranges.
+//! The copy of a whole table, or of its rows that hold a value in some columns, by key ranges.
 //!
 //! The position L0 from which windows start is read before the first row. Rows newer than L0 may be in the copy; the
 //! windows that follow set them right, since they always include deletes.
@@ -6,14 +6,14 @@
 use tiberius::Row;
 
 use super::cdc;
-use super::client::{Client, Parameter};
+use super::client::{Client, Parameter, number};
 use super::decode::{parameter, push};
 use super::{sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
 use crate::source::Tracked;
-use crate::table::Column;
+use crate::table::{Column, Table};
 
 /// Rows in a range: large enough that a table without a clustered key is not sorted too often.
 const RANGE: usize = 100_000;
@@ -28,27 +28,46 @@ pub async fn copy<S: RowSink>(
     let maximum = cdc::maximum(client).await?;
     // A new instance may start above the maximum: what it does not capture is in the copy.
     let start = maximum.max(tracked.capture.start.clone());
-    if isolated {
-        client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
-    }
-    ranges(client, tracked, sink).await?;
-    if isolated {
-        client.batch("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-    }
+    rows(client, tracked.table, &[], isolated, sink).await?;
     Ok(start)
 }
 
-async fn ranges<S: RowSink>(client: &mut Client, tracked: Tracked<'_>, sink: &mut S) -> Result<()> {
-    let table = tracked.table;
-    let name = format!("{}.{}", sql::name(&table.name.schema), sql::name(&table.name.name));
-    let columns: Vec<_> =
-        table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect();
+/// Pushes the rows in which one of the columns `holding` is not NULL, or all rows if there are none.
+pub async fn rows<S: RowSink>(
+    client: &mut Client,
+    table: &Table,
+    holding: &[String],
+    isolated: bool,
+    sink: &mut S,
+) -> Result<()> {
+    if isolated {
+        client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
+    }
+    ranges(client, table, holding, sink).await.map_err(|error| match number(&error) {
+        Some(207 | 208) => {
+            Error::new(Kind::Drift, "the table changed while it was read").because(error).advice("Run the task again")
+        }
+        _ => error,
+    })?;
+    if isolated {
+        client.batch("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+    }
+    Ok(())
+}
+
+async fn ranges<S: RowSink>(client: &mut Client, table: &Table, holding: &[String], sink: &mut S) -> Result<()> {
+    let copied = sql::Copied {
+        table: format!("{}.{}", sql::name(&table.name.schema), sql::name(&table.name.name)),
+        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect(),
+        key: &table.key,
+        holding,
+    };
     let key = table.key_indexes();
     let is_key: Vec<_> = (0..table.columns.len()).map(|at| key.contains(&at)).collect();
     let (mut after, mut parameters) = (Vec::new(), Vec::new());
     let mut before = Vec::new();
     loop {
-        let statement = sql::range(&name, &columns, &table.key, &after, RANGE);
+        let statement = sql::range(&copied, &after, RANGE);
         let mut rows = client.stream(&statement, parameters).await?;
         let mut count = 0;
         let mut last = None;

@@ -44,7 +44,7 @@ pub const TABLES: &str = "SELECT t.object_id, CAST(s.name AS nvarchar(128)) AS s
 pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS column_name, \
      CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
      CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, CAST(c.[scale] AS int) AS column_scale, \
-     CAST(c.collation_name AS nvarchar(128)) AS collation_name, c.is_nullable, c.is_computed \
+     CAST(c.collation_name AS nvarchar(128)) AS collation_name, c.is_nullable, c.is_computed, c.column_id \
      FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
      JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
      LEFT JOIN sys.types AS b ON b.user_type_id = y.system_type_id \
@@ -59,10 +59,16 @@ pub const KEYS: &str = "SELECT i.object_id, CAST(i.name AS nvarchar(128)) AS ind
      ORDER BY i.object_id, i.index_id, k.key_ordinal";
 
 pub const INSTANCES: &str = "SELECT ct.object_id, ct.source_object_id, CAST(ct.capture_instance AS nvarchar(128)) AS capture_instance, \
-     ct.start_lsn, ct.create_date FROM cdc.change_tables AS ct ORDER BY ct.create_date, ct.capture_instance";
+     ct.start_lsn, ct.create_date, ct.partition_switch FROM cdc.change_tables AS ct ORDER BY ct.create_date, ct.capture_instance";
 
+/// By `column_id`: of a column that was dropped, and of one added later under its name, an instance captures nothing.
 pub const CAPTURED: &str = "SELECT cc.object_id, CAST(cc.column_name AS nvarchar(128)) AS column_name \
-     FROM cdc.captured_columns AS cc ORDER BY cc.object_id, cc.column_ordinal";
+     FROM cdc.captured_columns AS cc JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id \
+     JOIN sys.columns AS c ON c.object_id = ct.source_object_id AND c.column_id = cc.column_id AND c.name = cc.column_name \
+     ORDER BY cc.object_id, cc.column_ordinal";
+
+pub const PARTITIONED: &str = "SELECT i.object_id FROM sys.indexes AS i \
+     JOIN sys.partition_schemes AS p ON p.data_space_id = i.data_space_id WHERE i.index_id < 2";
 
 pub const INSTANCE_KEYS: &str = "SELECT ic.object_id, CAST(ic.column_name AS nvarchar(128)) AS column_name \
      FROM cdc.index_columns AS ic ORDER BY ic.object_id, ic.index_ordinal";
@@ -92,6 +98,28 @@ pub fn enable_table(schema: &str, table: &str, instance: &str, columns: Option<&
         literal(schema),
         literal(table),
         literal(instance),
+    )
+}
+
+/// Drops an instance.
+pub fn disable_table(schema: &str, table: &str, instance: &str) -> String {
+    format!(
+        "EXEC sys.sp_cdc_disable_table @source_schema = {}, @source_name = {}, @capture_instance = {}",
+        literal(schema),
+        literal(table),
+        literal(instance),
+    )
+}
+
+/// The last commit in `(@P1, @P2]` that is at most `@P3` seconds later than the first change of an instance there.
+pub fn reach(instance: &str) -> String {
+    format!(
+        "SELECT MAX(m.start_lsn) AS reach FROM cdc.lsn_time_mapping AS m \
+         WHERE m.start_lsn > CAST(@P1 AS binary(10)) AND m.start_lsn <= CAST(@P2 AS binary(10)) \
+         AND m.tran_end_time <= DATEADD(second, CAST(@P3 AS int), (SELECT MAX(f.tran_end_time) FROM cdc.lsn_time_mapping AS f \
+         WHERE f.start_lsn = (SELECT MIN(t.[__$start_lsn]) FROM {} AS t \
+         WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10)))))",
+        change_table(instance)
     )
 }
 
@@ -147,8 +175,21 @@ pub fn changes(changes: &Changes<'_>) -> String {
     )
 }
 
-/// A range of a table in key order, at most `limit` rows; `after` holds the expressions of the last key read.
-pub fn range(table: &str, columns: &[(String, String)], key: &[String], after: &[String], limit: usize) -> String {
+/// What a copy selects: of the whole table, or of the rows in which one of some columns holds a value.
+pub struct Copied<'a> {
+    /// Table, quoted and qualified.
+    pub table: String,
+    /// Columns, each with the expression that reads it.
+    pub columns: Vec<(String, String)>,
+    /// Columns of the key, in order.
+    pub key: &'a [String],
+    /// Columns of which one must not be NULL; empty for all rows.
+    pub holding: &'a [String],
+}
+
+/// A range of a copy in key order, at most `limit` rows; `after` holds the expressions of the last key read.
+pub fn range(copied: &Copied<'_>, after: &[String], limit: usize) -> String {
+    let Copied { table, columns, key, holding } = copied;
     let list: Vec<_> =
         columns.iter().map(|(column, expression)| expression.replace("{}", &format!("t.{}", name(column)))).collect();
     let key: Vec<_> = key.iter().map(|column| format!("t.{}", name(column))).collect();
@@ -160,10 +201,16 @@ pub fn range(table: &str, columns: &[(String, String)], key: &[String], after: &
             format!("({})", terms.join(" AND "))
         })
         .collect();
+    let mut terms = Vec::new();
+    if !holding.is_empty() {
+        let held: Vec<_> = holding.iter().map(|column| format!("t.{} IS NOT NULL", name(column))).collect();
+        terms.push(format!("({})", held.join(" OR ")));
+    }
     // The first term alone lets an index seek to the place.
-    let filter = after
-        .first()
-        .map_or(String::new(), |first| format!(" WHERE {} >= {first} AND ({})", key[0], beyond.join(" OR ")));
+    if let Some(first) = after.first() {
+        terms.push(format!("{} >= {first} AND ({})", key[0], beyond.join(" OR ")));
+    }
+    let filter = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
     format!("SELECT TOP ({limit}) {} FROM {table} AS t{filter} ORDER BY {}", list.join(", "), key.join(", "))
 }
 
@@ -196,12 +243,18 @@ mod tests {
     fn a_range_goes_on_behind_the_last_key() {
         let columns = vec![("a".to_owned(), "{}".to_owned()), ("b".to_owned(), "CAST({} AS int)".to_owned())];
         let key = ["a".to_owned(), "b".to_owned()];
+        let holding = ["b".to_owned(), "c".to_owned()];
+        let mut copied = Copied { table: "[s].[t]".to_owned(), columns, key: &key, holding: &[] };
+        let after = ["@P1".to_owned(), "@P2".to_owned()];
         assert_eq!(
-            range("[s].[t]", &columns, &key, &["@P1".to_owned(), "@P2".to_owned()], 10),
+            range(&copied, &after, 10),
             "SELECT TOP (10) t.[a], CAST(t.[b] AS int) FROM [s].[t] AS t \
              WHERE t.[a] >= @P1 AND ((t.[a] > @P1) OR (t.[a] = @P1 AND t.[b] > @P2)) ORDER BY t.[a], t.[b]"
         );
-        assert!(range("[s].[t]", &columns, &key, &[], 10).contains("AS t ORDER BY"));
+        assert!(range(&copied, &[], 10).contains("AS t ORDER BY"));
+        copied.holding = &holding;
+        assert!(range(&copied, &[], 10).contains("AS t WHERE (t.[b] IS NOT NULL OR t.[c] IS NOT NULL) ORDER BY"));
+        assert!(range(&copied, &after, 10).contains("IS NOT NULL) AND t.[a] >= @P1 AND ("));
     }
 
     #[test]

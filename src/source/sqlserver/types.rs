@@ -116,6 +116,31 @@ pub fn reading(column: &Column) -> &'static str {
     }
 }
 
+/// Whether every value that a column held is the same after ALTER COLUMN: the server converts the rows it has without a
+/// change record, and refuses what does not fit, but rounds, pads and replaces characters silently.
+pub fn keeps_values(before: &Column, now: &Column) -> bool {
+    let (old, new) = (base(&before.source_type), base(&now.source_type));
+    if before.collation != now.collation {
+        return false;
+    }
+    let same_base = old == new;
+    match (before.column_type, now.column_type) {
+        _ if before.source_type == now.source_type => true,
+        (ColumnType::Integer { .. }, ColumnType::Integer { .. }) => true,
+        (ColumnType::Decimal { scale: from, .. }, ColumnType::Decimal { scale: to, .. })
+        | (ColumnType::Float { bytes: from }, ColumnType::Float { bytes: to }) => to >= from,
+        // Fixed lengths are padded, and what is not nvarchar holds only a code page.
+        (ColumnType::Text { .. }, ColumnType::Text { .. }) => {
+            matches!((old, new), ("varchar", "varchar" | "nvarchar") | ("nvarchar", "nvarchar"))
+        }
+        (ColumnType::Binary { .. }, ColumnType::Binary { .. }) => same_base && new == "varbinary",
+        (ColumnType::Time { digits: from }, ColumnType::Time { digits: to })
+        | (ColumnType::Timestamp { digits: from }, ColumnType::Timestamp { digits: to })
+        | (ColumnType::TimestampTz { digits: from }, ColumnType::TimestampTz { digits: to }) => same_base && to >= from,
+        _ => false,
+    }
+}
+
 /// The expression that gives a key value, passed as `@P<n>`, the type of its column. Of the column's own type, so that
 /// it compares as the column does: a varchar compared as nvarchar may sort otherwise.
 pub fn bound(column: &Column, number: usize) -> String {
@@ -149,6 +174,41 @@ mod tests {
             assert!(matches!(column.column_type, ColumnType::Text { max_chars, .. } if max_chars == chars));
         }
         assert!(described("cursor", 0).column().is_none());
+    }
+
+    #[test]
+    fn a_column_keeps_its_values_where_nothing_is_rounded_padded_or_replaced() {
+        let column = |source_type: &str| {
+            let (base, facets) = source_type.trim_end_matches(')').split_once('(').unwrap_or((source_type, ""));
+            let number = |at: usize| facets.split(',').nth(at).and_then(|text| text.parse::<i64>().ok()).unwrap_or(-1);
+            let bytes = if base.starts_with('n') && base != "numeric" { number(0) * 2 } else { number(0) };
+            let digits = |at| u8::try_from(number(at)).unwrap_or(0);
+            let scale = if facets.contains(',') { digits(1) } else { digits(0) };
+            let (base, precision) = (base.to_owned(), digits(0));
+            Described { base, max_length: bytes, precision, scale, ..Described::default() }.column().unwrap()
+        };
+        for (before, now, keeps) in [
+            ("int", "bigint", true),
+            ("bigint", "int", true),
+            ("varchar(10)", "varchar(50)", true),
+            ("varchar(50)", "varchar(10)", true),
+            ("varchar(10)", "nvarchar(10)", true),
+            ("nvarchar(10)", "varchar(10)", false),
+            ("varchar(10)", "char(10)", false),
+            ("decimal(9,2)", "decimal(12,4)", true),
+            ("decimal(9,2)", "decimal(9,1)", false),
+            ("money", "decimal(19,4)", true),
+            ("real", "float(53)", true),
+            ("datetime2(3)", "datetime2(6)", true),
+            ("datetime2(6)", "datetime2(3)", false),
+            ("datetime", "datetime2(7)", false),
+            ("varbinary(10)", "varbinary(20)", true),
+            ("binary(10)", "binary(20)", false),
+            ("int", "varchar(20)", false),
+            ("date", "datetime2(3)", false),
+        ] {
+            assert_eq!(keeps_values(&column(before), &column(now)), keeps, "{before} to {now}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use super::connect::milliseconds;
 use super::copy::Copier;
 use super::failure::{self, Server};
-use super::{objects, prepare, read_watermark, shape};
+use super::{objects, prepare, read_watermark, reshape, shape};
 use crate::bucket::Bucket;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
@@ -96,12 +96,11 @@ impl<'a> PostgresLoad<'a> {
     }
 
     /// Empties staging, or makes it anew where an older check made it for other columns.
-    async fn empty_staging(&self) -> Result<()> {
+    async fn empty_staging(&self, types: &[shape::Type]) -> Result<()> {
         let looked_up = shape::find(&self.transaction, SCHEMA, &self.objects.staging_name).await;
         let staging = looked_up.map_err(|error| self.failed("look up staging", &error))?;
-        let types = shape::wanted(&self.transaction, self.server, self.table).await?;
         match staging {
-            Some(staging) if shape::staging_fits(&staging, self.table, &types) => self.truncate_staging().await,
+            Some(staging) if shape::staging_fits(&staging, self.table, types) => self.truncate_staging().await,
             present => {
                 if present.is_some() {
                     self.run("make staging anew", &format!("DROP TABLE {}", self.objects.staging)).await?;
@@ -109,6 +108,25 @@ impl<'a> PostgresLoad<'a> {
                 self.run("make staging", &prepare::create_staging(self.table, &self.objects)).await
             }
         }
+    }
+
+    /// Gives production the form that the batch needs.
+    async fn reshape(&self, manifest: &Manifest, types: &[shape::Type]) -> Result<()> {
+        let looked_up = shape::find(&self.transaction, &self.table.schema, &self.table.name).await;
+        let production = looked_up.map_err(|error| self.failed("look up the table", &error))?;
+        let Some(production) = production else { return Ok(()) };
+        let statements = reshape::statements(&production, self.table, types, manifest, &self.objects.production);
+        let statements = statements.map_err(|differences| prepare::shape_error(&self.objects, &differences))?;
+        for statement in statements {
+            tracing::info!(table = %self.table.source_name, "{statement}");
+            self.run(&format!("run {statement}"), &statement).await.map_err(|error| match error.kind() {
+                Kind::TargetRefused | Kind::TargetRights => error.advice(format!(
+                    "Nothing was applied. Have it run by hand, without the views or whatever else it names that depends on the column, then run load again: {statement}"
+                )),
+                _ => error,
+            })?;
+        }
+        Ok(())
     }
 
     async fn truncate_staging(&self) -> Result<()> {
@@ -185,7 +203,8 @@ impl<'a> PostgresLoad<'a> {
 
     async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
         self.check(manifest)?;
-        self.empty_staging().await?;
+        let types = shape::wanted(&self.transaction, self.server, self.table).await?;
+        self.empty_staging(&types).await?;
         let copier = Copier::new(&self.transaction, self.server, self.table, &self.objects, &manifest.encoding);
         for part in &manifest.parts {
             copier.copy(part, bucket).await?;
@@ -198,6 +217,7 @@ impl<'a> PostgresLoad<'a> {
         let delete = delsert::delete(self.table, &self.objects, manifest.kind);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
         crash::after(Step::KeysDeleted)?;
+        self.reshape(manifest, &types).await?;
         let insert = delsert::insert(self.table, &self.objects);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
         if inserted != manifest.upserts {

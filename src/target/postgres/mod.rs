@@ -6,6 +6,7 @@
 //! | [`failure`] | what the server says, as one of our kinds |
 //! | [`shape`] | tables as the catalogue has them, against tables as they should be |
 //! | [`prepare`] | making what is missing |
+//! | [`reshape`] | a table that changes its form with a batch |
 //! | [`load`] | the one transaction of a load |
 //! | [`copy`], [`unpack`] | a part on its way into staging |
 
@@ -14,6 +15,7 @@ pub mod copy;
 pub mod failure;
 pub mod load;
 pub mod prepare;
+pub mod reshape;
 pub mod shape;
 pub mod unpack;
 

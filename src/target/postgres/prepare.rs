@@ -140,6 +140,13 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
                 ));
             }
         }
+        // What batches were loaded into takes its form from the next.
+        Some(production) if watermark.as_ref().is_some_and(|watermark| watermark.generation > 0) => {
+            let hindrances = shape::hindrances(&production);
+            if !hindrances.is_empty() {
+                return Err(shape_error(&objects, &hindrances));
+            }
+        }
         Some(production) => {
             let differences = shape::differences(&production, table, &types);
             if !differences.is_empty() {
@@ -189,7 +196,8 @@ pub fn create_staging(table: &TargetTable, objects: &Objects) -> String {
     format!("CREATE UNLOGGED TABLE {} ({OPERATION} text{})", objects.staging, columns.collect::<String>())
 }
 
-fn shape_error(objects: &Objects, differences: &[String]) -> Error {
+/// A production table that cannot take a batch.
+pub fn shape_error(objects: &Objects, differences: &[String]) -> Error {
     let message = format!("{} is there, but not as it should be: {}", objects.production, differences.join("; "));
     Error::new(Kind::TargetShape, message).advice(
         "Alter the table, set the types in 'columns' of its [[table]] entry, or rename it out of the way and run 'delsert check' again",

@@ -22,6 +22,37 @@ impl Type {
     }
 }
 
+/// Whether one type holds every value of another.
+pub fn holds(present: Type, wanted: Type) -> bool {
+    const INTEGERS: [u32; 3] = [21, 23, 20];
+    const FLOATS: [u32; 2] = [700, 701];
+    const NUMERIC: u32 = 1700;
+    const TEXTS: [u32; 2] = [25, 1043];
+    let rank = |order: &[u32], number: u32| order.iter().position(|known| *known == number);
+    let wider = |order: &[u32]| {
+        rank(order, present.number).zip(rank(order, wanted.number)).is_some_and(|(present, wanted)| present >= wanted)
+    };
+    let unbounded = present.modifier == -1;
+    if present == wanted || wider(&INTEGERS) || wider(&FLOATS) {
+        return true;
+    }
+    match (present.number, wanted.number) {
+        (NUMERIC, NUMERIC) => {
+            // Precision in the upper, scale in the lower half, and the length of a header added.
+            let digits = |modifier: i32| ((modifier - 4) >> 16, (modifier - 4) & 0x7ff);
+            let ((precision, scale), (other, others)) = (digits(present.modifier), digits(wanted.modifier));
+            unbounded || (wanted.modifier != -1 && scale >= others && precision - scale >= other - others)
+        }
+        (present_number, wanted_number) if TEXTS.contains(&present_number) && TEXTS.contains(&wanted_number) => {
+            unbounded || (wanted.modifier != -1 && present.modifier >= wanted.modifier)
+        }
+        (1083 | 1114 | 1184, other) if present.number == other => {
+            unbounded || (wanted.modifier != -1 && present.modifier >= wanted.modifier)
+        }
+        _ => false,
+    }
+}
+
 /// A column that is there.
 #[derive(Debug)]
 pub struct Present {
@@ -50,6 +81,8 @@ pub struct Relation {
     pub followers: Vec<String>,
     /// Columns of each unique or plain index, by name, in no order.
     pub indexes: Vec<Vec<String>>,
+    /// The primary key's constraint and its columns, in no order.
+    pub primary: Option<(String, Vec<String>)>,
 }
 
 const RELATION: &str = "SELECT c.oid, c.relkind::text FROM pg_catalog.pg_class c \
@@ -70,6 +103,10 @@ const INDEXES: &str = "SELECT (SELECT array_agg(a.attname::text) FROM pg_catalog
         WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) \
      FROM pg_catalog.pg_index i WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND 0 <> ALL (i.indkey)";
 
+const PRIMARY: &str = "SELECT p.conname::text, (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a \
+        WHERE a.attrelid = p.conrelid AND a.attnum = ANY (p.conkey)) \
+     FROM pg_catalog.pg_constraint p WHERE p.conrelid = $1 AND p.contype = 'p'";
+
 /// A relation by name, if it is there.
 ///
 /// # Errors
@@ -84,11 +121,13 @@ pub async fn find(
     let columns = client.query(COLUMNS, &[&number]).await?;
     let followers = client.query(FOLLOWERS, &[&number]).await?;
     let indexes = client.query(INDEXES, &[&number]).await?;
+    let primary = client.query_opt(PRIMARY, &[&number]).await?;
     Ok(Some(Relation {
         kind: row.try_get(1)?,
         columns: columns.iter().map(present).collect::<Result<_, _>>()?,
         followers: followers.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
         indexes: indexes.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
+        primary: primary.map(|row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?,
     }))
 }
 
@@ -134,12 +173,18 @@ pub fn staging_fits(staging: &Relation, table: &TargetTable, types: &[Type]) -> 
         })
 }
 
-/// What of a production table cannot be mended by adding columns, each difference in words.
-pub fn differences(production: &Relation, table: &TargetTable, types: &[Type]) -> Vec<String> {
+/// What of a production table makes loads impossible or wrong, whatever a batch brings, each in words.
+pub fn hindrances(production: &Relation) -> Vec<String> {
     if !matches!(production.kind.as_str(), "r" | "p") {
         return vec!["it is not a table".to_owned()];
     }
-    let mut differences = Vec::new();
+    let carries = |follower| format!("foreign key {follower} changes rows when ours are deleted and inserted again");
+    production.followers.iter().map(carries).collect()
+}
+
+/// What of a production table that no batch was loaded into cannot be mended by adding columns, each difference in words.
+pub fn differences(production: &Relation, table: &TargetTable, types: &[Type]) -> Vec<String> {
+    let mut differences = hindrances(production);
     for (at, (wanted, wanted_type)) in table.columns.iter().zip(types).enumerate() {
         let name = &wanted.name;
         let Some(present) = production.columns.iter().find(|present| present.name == *name) else {
@@ -163,9 +208,6 @@ pub fn differences(production: &Relation, table: &TargetTable, types: &[Type]) -
         if !known && present.required && !present.filled && !present.generated {
             differences.push(format!("column '{}' is NOT NULL without a default, but not the source's", present.name));
         }
-    }
-    for follower in &production.followers {
-        differences.push(format!("foreign key {follower} changes rows when ours are deleted and inserted again"));
     }
     differences
 }

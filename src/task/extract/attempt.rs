@@ -11,7 +11,7 @@ use crate::crash::{self, Step as Durable};
 use crate::csv::{Dialect, Encoder, FIRST_SENTINEL};
 use crate::error::{Kind, Result};
 use crate::ledger::Publication;
-use crate::manifest::{BatchKind, Encoding, FORMAT, Manifest, Opening, Window};
+use crate::manifest::{Encoding, FORMAT, Manifest, Opening, Window};
 use crate::part::{Writer, Written};
 use crate::position::Position;
 use crate::source::{Source, Tracked};
@@ -100,17 +100,22 @@ impl<S: Source> Attempt<'_, S> {
         let shared = self.shared;
         let bucket = shared.context.config.bucket()?;
         let name = &self.tracked.table.name;
-        let snapshot = matches!(step, Step::Snapshot);
-        let encoder = Encoder::new(self.tracked.table, self.dialect.clone(), snapshot);
+        // A copy may meet a row that moved twice.
+        let copies = matches!(step, Step::Snapshot | Step::Backfill { .. });
+        let encoder = Encoder::new(self.tracked.table, self.dialect.clone(), copies);
         let part_names = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
         let writer = Writer::new(shared.ledger.bucket(), part_names, bucket.compression, bucket.part_size, encoder);
         let mut writer = writer.on(name);
-        tracing::info!(table = %name, generation = self.opening.generation, sequence = self.sequence, snapshot, "extracting");
+        tracing::info!(table = %name, generation = self.opening.generation, sequence = self.sequence, kind = ?step.kind(), "extracting");
         let (window, written) = match step {
             Step::Idle(_) => return Ok(None),
             Step::Snapshot => {
                 let to = source.snapshot(self.tracked, &mut writer).await?;
                 (Window { from: None, to }, writer.finish().await?)
+            }
+            Step::Backfill { at, columns, .. } => {
+                source.rows_holding(self.tracked.table, columns, &mut writer).await?;
+                (Window { from: Some(at.clone()), to: at.clone() }, writer.finish().await?)
             }
             Step::Window { from, to, even_if_empty, .. } => {
                 source.changes(self.tracked, from, to, &mut writer).await?;
@@ -127,14 +132,15 @@ impl<S: Source> Attempt<'_, S> {
             return Err(window::outlived(&window.to, &bounds.minimum));
         }
         if window.from.as_ref().is_some_and(|from| bounds.minimum > *from) {
-            let tail = self.manifest(window, written, None, bucket.compression);
+            let tail = self.manifest(step, window, written, None, bucket.compression);
             return Err(window::gap(&tail, &bounds.minimum));
         }
-        Ok(Some(self.manifest(window, written, bounds.committed, bucket.compression)))
+        Ok(Some(self.manifest(step, window, written, bounds.committed, bucket.compression)))
     }
 
     fn manifest(
         &self,
+        step: &Step,
         window: Window,
         written: Written,
         committed: Option<crate::manifest::CommitTime>,
@@ -147,7 +153,8 @@ impl<S: Source> Attempt<'_, S> {
             generation: self.opening.generation,
             sequence: self.sequence,
             table: self.tracked.table.clone(),
-            kind: if window.from.is_none() { BatchKind::Snapshot } else { BatchKind::Changes },
+            added: if let Step::Backfill { columns, .. } = step { columns.clone() } else { Vec::new() },
+            kind: step.kind(),
             window,
             instance: self.tracked.capture.instance.clone(),
             source: self.shared.info.fingerprint.clone(),

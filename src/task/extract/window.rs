@@ -1,17 +1,18 @@
 //! Which batch is next: the snapshot, a window after the tail, or none. Nothing is clamped or guessed.
 
-use super::super::idle::is_stale;
+use super::super::flow::{self, Course};
+use super::super::idle::{age, is_stale};
 use super::Shared;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::view::{Generation, View};
-use crate::manifest::{CommitTime, Manifest, Opening};
+use crate::manifest::{BatchKind, CommitTime, Manifest, Opening};
 use crate::position::Position;
-use crate::source::{Bounds, Source, Tracked};
+use crate::source::{Bounds, Capture, Source, SourceTable, Tracked};
+use crate::table::Table;
 
 /// What comes next.
 pub enum Step {
     /// Nothing: the table stands at that position.
-    Idle(Option<Position>),
+    Idle(Position),
     /// The first batch of the generation.
     Snapshot,
     /// The window `(from, to]`.
@@ -25,37 +26,129 @@ pub enum Step {
         /// Whether a batch is written although nothing changed.
         even_if_empty: bool,
     },
+    /// The rows that hold values in columns which begin to flow.
+    Backfill {
+        /// Sequence of the batch.
+        sequence: u64,
+        /// Where the table stands, before and after.
+        at: Position,
+        /// Names of the columns.
+        columns: Vec<String>,
+    },
+}
+
+impl Step {
+    /// What its batch holds.
+    pub fn kind(&self) -> BatchKind {
+        match self {
+            Self::Snapshot => BatchKind::Snapshot,
+            Self::Backfill { .. } => BatchKind::Backfill,
+            Self::Idle(_) | Self::Window { .. } => BatchKind::Changes,
+        }
+    }
+
+    /// Sequence of its batch.
+    pub fn sequence(&self) -> u64 {
+        match self {
+            Self::Idle(_) | Self::Snapshot => 1,
+            Self::Window { sequence, .. } | Self::Backfill { sequence, .. } => *sequence,
+        }
+    }
+
+    /// Whether, once its batch is there, more may be left up to the cut.
+    pub fn leaves_more(&self, cut: &Position) -> bool {
+        match self {
+            Self::Idle(_) | Self::Snapshot => false,
+            Self::Window { to, .. } => to < cut,
+            Self::Backfill { .. } => true,
+        }
+    }
+}
+
+/// The next step, of a table as it then flows, by one of its instances.
+pub struct Plan<'a> {
+    /// The step.
+    pub step: Step,
+    /// The table as it flows.
+    pub table: Table,
+    /// The instance to read from.
+    pub capture: &'a Capture,
 }
 
 /// Decides the next step, having checked that the source is the one of the ledger and still has the window.
-pub async fn next<S: Source>(
+pub async fn next<'a, S: Source>(
     shared: &Shared<S>,
     source: &mut S,
-    tracked: Tracked<'_>,
+    found: &'a SourceTable,
     opening: &Opening,
-    view: &View,
-) -> Result<Step> {
-    let name = &tracked.table.name;
+    tail: Option<&Manifest>,
+    course: Course,
+) -> Result<Plan<'a>> {
     if let Some(difference) = opening.source.difference(&shared.info.fingerprint) {
         return Err(another_source(&difference));
     }
-    let Some(sequence) = view.generations.get(&opening.generation).and_then(Generation::newest_manifest) else {
-        return Ok(Step::Snapshot);
+    let Some(tail) = tail else {
+        let capture = found.capture(&course.table).ok_or_else(no_instance)?;
+        return Ok(Plan { step: Step::Snapshot, table: course.table, capture });
     };
-    let tail = shared.ledger.manifest(name, opening.generation, sequence).await?.ok_or_else(|| {
-        Error::new(Kind::LedgerUnreadable, "the newest manifest was listed and is gone").advice("Try again")
-    })?;
     if let Some(difference) = tail.source.difference(&shared.info.fingerprint) {
         return Err(another_source(&difference));
     }
-    let from = tail.window.to.clone();
-    let bounds = source.bounds(tracked, &from).await?;
-    check_bounds(&shared.source, &tail, &bounds)?;
-    if shared.cut <= from {
-        return Ok(Step::Idle(Some(from)));
+    let (from, sequence) = (&tail.window.to, tail.sequence + 1);
+    let successor = course.servable(found);
+    if let Some((capture, columns)) = successor.clone().filter(|(capture, _)| capture.start <= *from) {
+        let mut wanted = course.wanted();
+        wanted.columns.retain(|column| capture.columns.contains(&column.name));
+        let bounds = source.bounds(Tracked { table: &wanted, capture }, from).await?;
+        check_bounds(&shared.source, tail, &bounds)?;
+        // The rows are read as they are now; an older cut is not gone back to.
+        let step = if shared.cut < *from {
+            Step::Idle(from.clone())
+        } else {
+            Step::Backfill { sequence, at: from.clone(), columns }
+        };
+        return Ok(Plan { step, table: wanted, capture });
     }
-    let even_if_empty = is_stale(&tail, &shared.info);
-    Ok(Step::Window { sequence: sequence + 1, from, to: shared.cut.clone(), even_if_empty })
+    if successor.is_none() && !course.gained.is_empty() {
+        if let Some(error) = flow::cannot_follow(&course, found, shared.source.enable_cdc) {
+            return Err(error);
+        }
+        tracing::warn!(table = %found.table.name, columns = ?course.gained, "new columns do not flow until check has made an instance with them");
+    }
+    let table = course.table;
+    let capture = found.capture_after(&table, from).ok_or_else(no_instance)?;
+    let bounds = source.bounds(Tracked { table: &table, capture }, from).await?;
+    check_bounds(&shared.source, tail, &bounds)?;
+    // From there on the successor has all changes.
+    let switch = successor.map(|(successor, _)| &successor.start).filter(|start| **start <= shared.cut);
+    let end = switch.unwrap_or(&shared.cut);
+    if end <= from {
+        return Ok(Plan { step: Step::Idle(from.clone()), table, capture });
+    }
+    let to = reach(shared, source, capture, tail, end).await?;
+    let even_if_empty = is_stale(tail, &shared.info) || switch == Some(&to);
+    Ok(Plan { step: Step::Window { sequence, from: from.clone(), to, even_if_empty }, table, capture })
+}
+
+/// The end of a window that ends at `end` at the latest, and spans no more than the configuration allows.
+async fn reach<S: Source>(
+    shared: &Shared<S>,
+    source: &mut S,
+    capture: &Capture,
+    tail: &Manifest,
+    end: &Position,
+) -> Result<Position> {
+    let span = shared.context.config.sync.max_window;
+    if age(tail, &shared.info) <= span {
+        return Ok(end.clone());
+    }
+    source.reach(capture, &tail.window.to, end, span).await
+}
+
+fn no_instance() -> Error {
+    Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
+        "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
+    )
 }
 
 fn another_source(difference: &str) -> Error {

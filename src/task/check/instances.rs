@@ -1,0 +1,161 @@
+//! How each table goes on from what flowed before, and the capture instances that it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::flow;
+use super::super::summary::Report;
+use super::Context;
+use crate::crash::{self, Step};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::Ledger;
+use crate::manifest::Manifest;
+use crate::source::{Owner, Source, SourceTable};
+use crate::table::{Table, TableName};
+
+/// A table on its way through the checks.
+pub struct Flow {
+    /// As the catalogue has it.
+    pub found: SourceTable,
+    /// As it flows already, as far as the source still has that; else as it is now.
+    pub table: Table,
+    /// The same with the columns that the source has gained and that shall flow.
+    wanted: Table,
+    /// The newest batch of its open generation.
+    tail: Option<Manifest>,
+    /// Why it cannot go on.
+    pub blocked: Option<Arc<Error>>,
+}
+
+impl Flow {
+    /// Whether the instances of ours take both places until the table has gone over to the newer one: then the next
+    /// check makes one with what is newer still.
+    fn handing_over(&self) -> bool {
+        self.found.captures.iter().filter(|capture| capture.ours).count() == 2
+            && self.found.capture(&self.table).is_some()
+    }
+
+    /// Name.
+    pub fn name(&self) -> &TableName {
+        &self.found.table.name
+    }
+
+    /// Stops it, unless something stopped it before.
+    pub fn block(&mut self, error: Error) {
+        self.blocked.get_or_insert(Arc::new(error.on(&self.found.table.name)));
+    }
+}
+
+/// How each table goes on from what its open generation carries.
+pub async fn flows<S: Source>(
+    context: &Context,
+    ledger: &Ledger,
+    found: Vec<SourceTable>,
+    names: &[TableName],
+) -> Result<Vec<Flow>> {
+    let views = ledger.views(names).await?;
+    let (mut openings, mut tails) = (ledger.openings(&views).await, ledger.tails(&views).await);
+    let flow = |found: SourceTable| {
+        let (now, tail) = (found.table.clone(), tails.remove(&found.table.name));
+        let mut flow = Flow { table: now.clone(), wanted: now, tail, blocked: found.blocked.clone(), found };
+        let opening = openings.remove(flow.name()).transpose();
+        let course = opening.and_then(|opening| {
+            let before = flow.tail.as_ref().map(|tail| &tail.table).or(opening.as_ref().map(|opening| &opening.table));
+            let policy = context.config.sync.on_new_column;
+            before.map(|before| flow::course::<S>(before, &flow.found, flow.tail.as_ref(), policy)).transpose()
+        });
+        match course {
+            Ok(Some(course)) => (flow.wanted, flow.table) = (course.wanted(), course.table),
+            Ok(None) => {}
+            Err(error) => flow.block(error),
+        }
+        flow
+    };
+    Ok(found.into_iter().map(flow).collect())
+}
+
+/// Drops the instances of ours from which nothing is read any more: a table can have only two.
+pub async fn retire_instances<S: Source>(
+    source: &mut S,
+    context: &Context,
+    flows: &mut [Flow],
+    report: &mut Report,
+) -> Result<()> {
+    if !context.config.source()?.enable_cdc {
+        return Ok(());
+    }
+    for flow in flows {
+        let Some(tail) = &flow.tail else { continue };
+        let ours = || flow.found.captures.iter().filter(|capture| capture.ours);
+        let newest = ours().next_back().filter(|newest| newest.instance == tail.instance);
+        let Some(newest) = newest.filter(|newest| newest.start <= tail.window.to).cloned() else { continue };
+        let old: Vec<_> = ours().filter(|capture| **capture != newest).cloned().collect();
+        for capture in old {
+            match source.disable_table(flow.name(), &capture).await {
+                Ok(()) => {
+                    crash::after(Step::InstanceDropped)?;
+                    tracing::info!(table = %flow.name(), instance = capture.instance.name, "dropped a capture instance that another has replaced");
+                    flow.found.captures.retain(|kept| *kept != capture);
+                }
+                Err(error) if error.kind() == Kind::SourceUnreachable => return Err(error),
+                Err(error) => report.finding(format!(
+                    "{}: capture instance '{}' is no longer needed and could not be dropped: {error}",
+                    flow.name(),
+                    capture.instance.name
+                )),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes an instance for each table that has none that serves, and reads the catalogue again if any was made.
+pub async fn enable_tables<S: Source>(
+    source: &mut S,
+    context: &Context,
+    flows: &mut [Flow],
+    report: &mut Report,
+) -> Result<()> {
+    let may_enable = context.config.source()?.enable_cdc;
+    let owner = Owner::of(&context.config)?;
+    let mut refusals = BTreeMap::new();
+    for flow in flows.iter() {
+        flow.found.findings.iter().for_each(|finding| report.finding(finding.clone()));
+        let served = flow.found.capture(&flow.wanted).is_some() || flow.handing_over();
+        if !may_enable || flow.blocked.is_some() || served {
+            continue;
+        }
+        let refusal = match source.enable_table(&owner, &flow.found, &flow.wanted).await {
+            Ok(()) => {
+                crash::after(Step::InstanceMade)?;
+                tracing::info!(table = %flow.name(), "enabled change data capture");
+                None
+            }
+            Err(error) if error.kind() == Kind::SourceUnreachable => return Err(error),
+            Err(error) => Some(error),
+        };
+        refusals.insert(flow.name().clone(), refusal);
+    }
+    if !refusals.is_empty() {
+        // A rival may have enabled what was refused to us.
+        let found = source.tables(&context.config).await?;
+        let mut now: BTreeMap<_, _> = found.into_iter().map(|found| (found.table.name.clone(), found)).collect();
+        for flow in flows.iter_mut() {
+            if let Some(found) = now.remove(flow.name()) {
+                flow.found = found;
+            }
+        }
+    }
+    for flow in flows.iter_mut().filter(|flow| flow.found.capture(&flow.wanted).is_none()) {
+        let refusal = refusals.remove(flow.name()).flatten();
+        if flow.handing_over() {
+            continue;
+        }
+        flow.block(refusal.unwrap_or_else(|| {
+            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
+                "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync'",
+            )
+        }));
+    }
+    Ok(())
+}

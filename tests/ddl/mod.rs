@@ -1,0 +1,4 @@
+//! Tables that change at the source while they are synced.
+
+mod followed;
+mod refused;
