@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -119,7 +118,7 @@ pub async fn main() -> u8 {
         Err(error) => return failed(task, "", error, &cli),
     };
     let sync = config.sync.name.clone();
-    let context = Context { config: Arc::new(config), tables: cli.tables.clone().into() };
+    let context = Context::new(config, &cli.tables);
     let running = execute(&cli, &context);
     tokio::select! {
         code = running => code,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::load::{next, table_to_tail};
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle};
-use crate::bucket::{Bucket, Created, Upload};
+use crate::bucket::{Created, Upload};
 use crate::config::{Config, Target as TargetConfig};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
@@ -45,12 +45,17 @@ struct Shared<T> {
 
 /// Runs the task.
 pub async fn check(context: &Context, options: Options) -> Report {
+    check_from::<AnySource>(context, options).await
+}
+
+/// Runs the task on a kind of source that the caller chooses, such as one that stands before another.
+pub async fn check_from<S: Source>(context: &Context, options: Options) -> Report {
     let mut report = Report::new("check", &context.config.sync.name);
     report.lenient();
     if options.strict {
         report.strict();
     }
-    if let Err(error) = Box::pin(run::<AnySource, AnyTarget>(context, options, &mut report)).await {
+    if let Err(error) = Box::pin(run::<S, AnyTarget>(context, options, &mut report)).await {
         report.failed(error);
     }
     report
@@ -125,7 +130,7 @@ async fn open_source<S: Source>(context: &Context) -> Result<(S, SourceInfo)> {
 }
 
 async fn open_bucket(context: &Context) -> Result<Ledger> {
-    let bucket = Bucket::open(&context.config.bucket()?).await;
+    let bucket = context.bucket().await?;
     if bucket.ensure().await? {
         tracing::info!(bucket = bucket.name(), "created the bucket");
     }

@@ -46,8 +46,13 @@ struct Job {
 
 /// Runs the task.
 pub async fn extract(context: &Context, until: Option<Position>) -> Report {
+    extract_from::<AnySource>(context, until).await
+}
+
+/// Runs the task on a kind of source that the caller chooses, such as one that stands before another.
+pub async fn extract_from<S: Source>(context: &Context, until: Option<Position>) -> Report {
     let mut report = Report::new("extract", &context.config.sync.name);
-    if let Err(error) = Box::pin(run::<AnySource>(context, until, &mut report)).await {
+    if let Err(error) = Box::pin(run::<S>(context, until, &mut report)).await {
         report.failed(error);
     }
     report

@@ -12,7 +12,7 @@ pub mod summary;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::bucket::Bucket;
@@ -37,16 +37,37 @@ pub struct Context {
     pub config: Arc<Config>,
     /// Tables named on the command line; empty for all.
     pub tables: Arc<[String]>,
+    /// Opened once for all tasks of a process.
+    bucket: Arc<OnceCell<Bucket>>,
 }
 
 impl Context {
+    /// A context of all that these tables name.
+    pub fn new(config: Config, tables: &[String]) -> Self {
+        Self { config: Arc::new(config), tables: tables.into(), bucket: Arc::default() }
+    }
+
+    /// The same with a bucket that was opened elsewhere, such as by another context.
+    #[must_use]
+    pub fn with_bucket(self, bucket: Bucket) -> Self {
+        Self { bucket: Arc::new(OnceCell::new_with(Some(bucket))), ..self }
+    }
+
+    /// The configured bucket.
+    ///
+    /// # Errors
+    /// The configuration's.
+    pub async fn bucket(&self) -> Result<Bucket> {
+        let config = self.config.bucket()?;
+        Ok(self.bucket.get_or_init(|| Bucket::open(&config)).await.clone())
+    }
+
     /// The ledger in the configured bucket.
     ///
     /// # Errors
     /// The configuration's.
     pub async fn ledger(&self) -> Result<Ledger> {
-        let bucket = Bucket::open(&self.config.bucket()?).await;
-        Ok(Ledger::new(bucket, self.config.sync.name.clone()))
+        Ok(Ledger::new(self.bucket().await?, self.config.sync.name.clone()))
     }
 
     /// Tables that were synced and are not at the source any more, each with its error: those that have an open
