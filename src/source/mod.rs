@@ -8,6 +8,8 @@ pub mod sqlserver;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::config;
 use crate::error::{Error, Result};
 use crate::manifest::{CommitTime, Fingerprint, Instance};
@@ -36,6 +38,8 @@ pub struct SourceInfo {
     pub fingerprint: Fingerprint,
     /// Whether names that differ only by case are one name.
     pub ignores_case: bool,
+    /// The source's own time: what it says of ages is by its clock, not by ours.
+    pub now: DateTime<Utc>,
     /// What the login lacks and other findings, each with the statement that mends it.
     pub findings: Vec<String>,
 }
@@ -104,6 +108,37 @@ pub struct Bounds {
     pub minimum: Position,
     /// When the transaction at the position asked for committed, if the source knows one there.
     pub committed: Option<CommitTime>,
+    /// When the transaction at the minimum committed, as the source writes it, if it knows.
+    pub minimum_committed: Option<String>,
+}
+
+/// When a transaction committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// As the source writes it.
+    pub time: String,
+    /// The first position that committed at the same moment: history below it is what a purge to this position removes.
+    pub first: Position,
+}
+
+/// What is asked about an instance's history.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The instance.
+    pub capture: &'a Capture,
+    /// Whether anything changed in this window `(from, to]`.
+    pub window: Option<(Position, Position)>,
+    /// Whether there is history below this position.
+    pub mark: Option<Position>,
+}
+
+/// What was asked; what was not is `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Whether anything changed in the window.
+    pub changed: bool,
+    /// Whether there is history below the mark.
+    pub purgeable: bool,
 }
 
 /// Who owns capture instances: a sync with its ledger, since two ledgers of one name must not purge each other's history.
@@ -200,22 +235,21 @@ pub trait Source: Sized + Send + 'static {
     /// [`Kind::Config`](crate::error::Kind::Config), saying what one looks like.
     fn check_position(position: &Position) -> Result<()>;
 
-    /// When the transactions at these positions committed, as the source writes it; absent where it knows none. Few
-    /// statements for many positions.
+    /// When the transactions at these positions committed; absent where the source knows none. Few statements for many
+    /// positions.
     ///
     /// # Errors
     /// The connection failed, or the login may not read it.
     fn commit_times(
         &mut self,
         positions: &[Position],
-    ) -> impl Future<Output = Result<BTreeMap<Position, String>>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<Position, Committed>>> + Send;
 
-    /// For each window `(from, to]`, whether anything changed in it. Few statements for many windows.
+    /// What each question asks. Few statements for many questions.
     ///
     /// # Errors
     /// The connection failed, or an instance may not be read.
-    fn changed(&mut self, windows: &[(&Capture, Position, Position)])
-    -> impl Future<Output = Result<Vec<bool>>> + Send;
+    fn changed(&mut self, questions: &[Question<'_>]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
 
     /// Pushes the last change of each key in the window `(from, to]`, deletes always included. The caller has checked
     /// the bounds before and checks them again after.
@@ -266,7 +300,7 @@ pub trait Source: Sized + Send + 'static {
         sink: &mut S,
     ) -> impl Future<Output = Result<Position>> + Send;
 
-    /// Purges history up to a position that is durable, and gives whether anything was to purge.
+    /// Purges history up to a position that is durable, in one statement, and gives whether there was a mark to purge to.
     ///
     /// # Errors
     /// The login lacks the right, or the source could not.

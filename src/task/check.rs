@@ -205,12 +205,16 @@ async fn find_work<S: Source>(
     let mut places = Vec::with_capacity(flows.len());
     for flow in &flows {
         let tail = tails.get(flow.name());
-        places.push((tail, tail.and_then(|tail| flow::settled::<S>(&flow.found, tail, policy, may_enable))));
+        let capture = tail.and_then(|tail| flow::settled::<S>(&flow.found, tail, policy, may_enable));
+        places.push(idle::Place { tail, capture, purges: false });
     }
-    let idle = idle::idle(source, info, cut, cut, &places).await?;
-    for (flow, idle) in flows.iter().zip(idle) {
+    let looks = idle::look(source, info, cut, cut, &places).await?;
+    for (flow, look) in flows.iter().zip(looks) {
         let pending = views.get(flow.name()).is_some_and(View::is_pending);
-        report.amend(flow.name(), |table| table.work = pending || !idle);
+        report.amend(flow.name(), |table| {
+            table.work = pending || !look.idle;
+            table.at_cut = Some(look.at_cut);
+        });
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use chrono::Utc;
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::Created;
-use crate::config::{OnNewColumn, Purge, Source as SourceConfig};
+use crate::config::{Purge, Source as SourceConfig, Sync};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::view::View;
@@ -40,8 +40,8 @@ struct Job {
     table: SourceTable,
     view: View,
     tail: Option<Manifest>,
-    /// Whether the window to the cut was looked at and is empty, with nothing else to do.
-    idle: bool,
+    /// What the source said of it, asked about all tables at once.
+    look: idle::Look,
 }
 
 /// Runs the task.
@@ -93,10 +93,9 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     };
     report.cut(cut.clone());
     let mut jobs = jobs(&ledger, tables).await?;
-    let policy = context.config.sync.on_new_column;
-    let places: Vec<_> = jobs.iter().map(|job| job.place::<S>(policy, &config)).collect();
-    let idle = idle::idle(&mut source, &info, &maximum, &cut, &places).await?;
-    jobs.iter_mut().zip(idle).for_each(|(job, idle)| job.idle = idle);
+    let places: Vec<_> = jobs.iter().map(|job| job.place::<S>(&context.config.sync, &config)).collect();
+    let looks = idle::look(&mut source, &info, &maximum, &cut, &places).await?;
+    jobs.iter_mut().zip(looks).for_each(|(job, look)| job.look = look);
     let shared =
         Arc::new(Shared { context: context.clone(), source: config, ledger, connections: Pool::default(), info, cut });
     shared.connections.give(source).await;
@@ -141,13 +140,30 @@ impl Made {
         whole.deletes += part.deletes;
         whole.cut_digits += part.cut_digits;
         whole.to = part.to.clone().or(whole.to.take());
+        whole.at_cut = part.at_cut;
     }
 }
 
 impl Job {
-    fn place<S: Source>(&self, policy: OnNewColumn, source: &SourceConfig) -> idle::Place<'_> {
+    fn place<S: Source>(&self, policy: &Sync, source: &SourceConfig) -> idle::Place<'_> {
         let tail = self.tail.as_ref();
-        (tail, tail.and_then(|tail| flow::settled::<S>(&self.table, tail, policy, source.enable_cdc)))
+        let settled = |tail| flow::settled::<S>(&self.table, tail, policy.on_new_column, source.enable_cdc);
+        let capture = tail.and_then(settled);
+        // Where less than the tail is durable, the table waits for its load, and history with it.
+        let durable = decide::durable(&self.view, policy.purge);
+        let purges = tail.is_some_and(|tail| durable == Some((tail.generation, tail.sequence)))
+            && capture.is_some_and(|capture| may_purge(policy, capture));
+        idle::Place { tail, capture, purges }
+    }
+
+    /// The summary of a table in which nothing changed.
+    fn idle(&self, tail: &Manifest) -> TableSummary {
+        TableSummary {
+            to: Some(tail.window.to.clone()),
+            work: self.view.is_pending(),
+            at_cut: Some(self.look.at_cut),
+            ..TableSummary::idle(&self.table.table.name)
+        }
     }
 }
 
@@ -159,13 +175,16 @@ async fn jobs(ledger: &Ledger, tables: Vec<SourceTable>) -> Result<Vec<Job>> {
     let job = |table: SourceTable| {
         let view = views.remove(&table.table.name).unwrap_or_default();
         let tail = tails.remove(&table.table.name);
-        Job { table, view, tail, idle: false }
+        Job { table, view, tail, look: idle::Look::default() }
     };
     Ok(tables.into_iter().map(job).collect())
 }
 
 impl<S: Source> Shared<S> {
     async fn table(&self, job: Job) -> Result<TableSummary> {
+        if let (true, Some(tail)) = (job.look.idle && !job.look.purgeable, &job.tail) {
+            return Ok(job.idle(tail));
+        }
         let mut source = self.connections.take(S::connect(&self.source)).await?;
         let (summary, usable) = self.extract(&mut source, &job).await?;
         if usable {
@@ -177,15 +196,10 @@ impl<S: Source> Shared<S> {
     /// Gives the summary, and whether the connection can be used again.
     async fn extract(&self, source: &mut S, job: &Job) -> Result<(TableSummary, bool)> {
         let name = &job.table.table.name;
-        let place = job.place::<S>(self.context.config.sync.on_new_column, &self.source);
-        if let (true, (Some(tail), Some(capture))) = (job.idle, place) {
+        let place = job.place::<S>(&self.context.config.sync, &self.source);
+        if let (true, Some(tail), Some(capture)) = (job.look.idle, place.tail, place.capture) {
             let usable = self.purge(source, &job.table, capture, &job.view, Some(tail)).await;
-            let summary = TableSummary {
-                to: Some(tail.window.to.clone()),
-                work: job.view.is_pending(),
-                ..TableSummary::idle(name)
-            };
-            return Ok((summary, usable));
+            return Ok((job.idle(tail), usable));
         }
         // The first listing may be old by now.
         let mut view = self.ledger.view(name).await?;
@@ -270,16 +284,21 @@ impl<S: Source> Shared<S> {
             return Err(Error::new(Kind::Drift, format!("column '{lost}' is gone")).advice("Run the task again"));
         }
         let plan = window::next(self, source, found, &opening, tail.as_ref(), course).await?;
-        let mut summary = TableSummary::idle(name);
+        let mut summary = TableSummary { at_cut: Some(false), ..TableSummary::idle(name) };
+        let at_cut = |to: &Position| Some(*to == self.cut);
         let Plan { step, table, capture } = plan;
         if let Step::Idle(at) = step {
+            summary.at_cut = at_cut(&at);
             summary.to = Some(at);
             return Ok(Made { summary, capture: capture.clone(), more: false });
         }
         let tracked = Tracked { table: &table, capture };
         let mut more = false;
         match attempt::make(self, source, tracked, &opening, step.sequence(), &step).await? {
-            Outcome::Empty(at) => summary.to = Some(at),
+            Outcome::Empty(at) => {
+                summary.at_cut = step.end().and_then(at_cut);
+                summary.to = Some(at);
+            }
             Outcome::Lost => summary.status = TableStatus::Lost,
             Outcome::Won(manifest) => {
                 more = step.leaves_more(&self.cut);
@@ -288,6 +307,7 @@ impl<S: Source> Shared<S> {
                 summary.upserts = manifest.upserts;
                 summary.deletes = manifest.deletes;
                 summary.cut_digits = manifest.cut_digits;
+                summary.at_cut = at_cut(&manifest.window.to);
                 summary.from = manifest.window.from;
                 summary.to = Some(manifest.window.to);
             }
@@ -337,7 +357,7 @@ impl<S: Source> Shared<S> {
         tail: Option<&Manifest>,
     ) -> bool {
         let policy = &self.context.config.sync;
-        if policy.purge == Purge::Never || !(capture.ours || policy.purge_shared) {
+        if !may_purge(policy, capture) {
             return true;
         }
         let tracked = Tracked { table: &found.table, capture };
@@ -374,4 +394,9 @@ impl<S: Source> Shared<S> {
         }
         Ok(self.ledger.manifest(name, generation, sequence).await?.map(|manifest| manifest.window.to))
     }
+}
+
+/// Whether the configuration lets history of an instance be purged at all.
+fn may_purge(policy: &Sync, capture: &Capture) -> bool {
+    policy.purge != Purge::Never && (capture.ours || policy.purge_shared)
 }

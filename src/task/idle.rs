@@ -3,18 +3,35 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::Utc;
-
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::position::Position;
-use crate::source::{Capture, Source, SourceInfo};
+use crate::source::{Answer, Capture, Committed, Question, Source, SourceInfo};
 
 /// How long a source keeps history where nothing tells: the default of its cleanup job.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(72);
 
-/// A table's newest batch and the instance that the next would be read from; a table that lacks one is not idle.
-pub type Place<'a> = (Option<&'a Manifest>, Option<&'a Capture>);
+/// What is known of a table before the source is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its newest batch; a table without one is not idle.
+    pub tail: Option<&'a Manifest>,
+    /// The instance that the next would be read from; a table without one is not idle.
+    pub capture: Option<&'a Capture>,
+    /// Whether history may be purged up to the tail.
+    pub purges: bool,
+}
+
+/// What the source says of a table's place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Whether nothing changed up to the cut and nothing else is due.
+    pub idle: bool,
+    /// Whether the ledger is known to have all up to the cut, and no more.
+    pub at_cut: bool,
+    /// Whether there is history that may be purged. What was not asked is left to the table's own work.
+    pub purgeable: bool,
+}
 
 /// Whether a table's place must be renewed by an empty batch, before cleanup passes it.
 pub fn is_stale(tail: &Manifest, info: &SourceInfo) -> bool {
@@ -22,61 +39,71 @@ pub fn is_stale(tail: &Manifest, info: &SourceInfo) -> bool {
 }
 
 /// How long ago a table's newest batch ended.
-pub fn age(tail: &Manifest, _: &SourceInfo) -> Duration {
+pub fn age(tail: &Manifest, info: &SourceInfo) -> Duration {
     let since = tail.committed.as_ref().map_or(tail.written_at, |committed| committed.utc);
-    (Utc::now() - since).to_std().unwrap_or_default()
+    (info.now - since).to_std().unwrap_or_default()
 }
 
-/// For each table, whether nothing changed up to the cut and nothing else is due. What is doubtful, such as a source
-/// that may have been restored, is not idle: its own work names it.
+/// For each table, whether there is anything to do. What is doubtful, such as a source that may have been restored, is not
+/// idle: its own work names it.
 ///
 /// # Errors
 /// The connection failed. What the source refuses makes tables not idle.
-pub async fn idle<S: Source>(
+pub async fn look<S: Source>(
     source: &mut S,
     info: &SourceInfo,
     maximum: &Position,
     cut: &Position,
     places: &[Place<'_>],
-) -> Result<Vec<bool>> {
-    let mut positions: Vec<_> =
-        places.iter().filter_map(|(tail, _)| tail.filter(|tail| tail.committed.is_some())).collect();
-    positions.sort_by(|left, right| left.window.to.cmp(&right.window.to));
-    positions.dedup_by(|left, right| left.window.to == right.window.to);
-    let positions: Vec<_> = positions.into_iter().map(|tail| tail.window.to.clone()).collect();
+) -> Result<Vec<Look>> {
+    let tails = places.iter().filter_map(|place| place.tail).filter(|tail| tail.committed.is_some());
+    let mut positions: Vec<_> = tails.map(|tail| tail.window.to.clone()).collect();
+    positions.sort();
+    positions.dedup();
     let times = unless_refused(source.commit_times(&positions).await)?.unwrap_or_default();
-    let quiet: Vec<_> = places.iter().map(|place| quiet(*place, info, maximum, &times)).collect();
-    let windows: Vec<_> = quiet
-        .iter()
-        .flatten()
-        .filter(|(tail, _)| tail.window.to < *cut)
-        .map(|(tail, capture)| (*capture, tail.window.to.clone(), cut.clone()))
-        .collect();
-    let answers = unless_refused(source.changed(&windows).await)?.unwrap_or_else(|| vec![true; windows.len()]);
-    let mut answers = answers.into_iter();
-    let is_idle = |place: &Option<(&Manifest, &Capture)>| match place {
-        None => false,
-        Some((tail, _)) if tail.window.to >= *cut => true,
-        Some(_) => answers.next() == Some(false),
+    let sound: Vec<_> = places.iter().map(|place| sound(place, info, maximum, &times)).collect();
+    let question = |(place, (tail, capture)): (&Place<'_>, (&Manifest, _))| {
+        let to = &tail.window.to;
+        let mark = times.get(to).filter(|_| place.purges).map(|committed| committed.first.clone());
+        Question { capture, window: (to < cut).then(|| (to.clone(), cut.clone())), mark }
     };
-    Ok(quiet.iter().map(is_idle).collect())
+    let questions: Vec<_> =
+        places.iter().zip(&sound).filter_map(|(place, sound)| sound.map(|sound| question((place, sound)))).collect();
+    let asked = |question: &&Question<'_>| question.window.is_some() || question.mark.is_some();
+    let to_ask: Vec<_> = questions.iter().filter(asked).cloned().collect();
+    let doubt = Answer { changed: true, purgeable: false };
+    let answers = unless_refused(source.changed(&to_ask).await)?.unwrap_or_else(|| vec![doubt; to_ask.len()]);
+    let (mut questions, mut answers) = (questions.iter(), answers.into_iter());
+    let mut looks = Vec::with_capacity(places.len());
+    for sound in sound {
+        let Some((tail, _)) = sound else {
+            looks.push(Look::default());
+            continue;
+        };
+        let is_asked = questions.next().is_some_and(|question| asked(&question));
+        let answer = if is_asked { answers.next().unwrap_or(doubt) } else { Answer::default() };
+        let to = &tail.window.to;
+        let idle = !answer.changed && (to >= cut || !is_stale(tail, info));
+        looks.push(Look { idle, at_cut: !answer.changed && to <= cut, purgeable: answer.purgeable });
+    }
+    Ok(looks)
 }
 
-/// The place, if only changes could make it not idle.
-fn quiet<'a>(
-    (tail, capture): Place<'a>,
+/// Tail and instance of a table, if the source still is the one that the tail was read from and has all that follows.
+fn sound<'a>(
+    place: &Place<'a>,
     info: &SourceInfo,
     maximum: &Position,
-    times: &BTreeMap<Position, String>,
+    times: &BTreeMap<Position, Committed>,
 ) -> Option<(&'a Manifest, &'a Capture)> {
-    let (tail, capture) = (tail?, capture?);
+    let (tail, capture) = (place.tail?, place.capture?);
     let to = &tail.window.to;
     let same_log = match &tail.committed {
-        Some(committed) => *to <= *maximum && times.get(to) == Some(&committed.source),
+        Some(then) => *to <= *maximum && times.get(to).is_some_and(|now| now.time == then.source),
         None => true,
     };
     let same = same_log && tail.source.difference(&info.fingerprint).is_none();
-    (same && capture.start <= *to && !is_stale(tail, info)).then_some((tail, capture))
+    (same && capture.start <= *to).then_some((tail, capture))
 }
 
 /// What the source refuses to tell of all tables at once, each table's own work finds out.

@@ -50,6 +50,10 @@ pub struct TableSummary {
     pub from: Option<Position>,
     /// Where the last window ended, or where the table stands.
     pub to: Option<Position>,
+    /// Whether the ledger is known to have all up to the cut and no more: a batch ends there, or nothing changed between
+    /// its tail and the cut. A copy that ends there may hold newer rows, which the windows that follow set right. Absent
+    /// where nobody asked.
+    pub at_cut: Option<bool>,
     /// What failed, why, and what to do.
     pub error: Option<String>,
     /// The name of its kind, by which `docs/recovery.md` has it.
@@ -69,6 +73,7 @@ impl TableSummary {
             cut_digits: 0,
             from: None,
             to: None,
+            at_cut: None,
             error: None,
             error_kind: None,
         }
@@ -237,6 +242,7 @@ impl Report {
                     mine.cut_digits = mine.cut_digits.max(theirs.cut_digits);
                     mine.from = mine.from.take().or(theirs.from);
                     mine.to = theirs.to.or(mine.to.take());
+                    mine.at_cut = theirs.at_cut.or(mine.at_cut);
                     mine.error = mine.error.take().or(theirs.error);
                     mine.error_kind = mine.error_kind.or(theirs.error_kind);
                 }

@@ -1,6 +1,7 @@
 //! What is followed: columns added, dropped, added again, widened, made nullable, under writes.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 
 use crate::rules::watched::WatchedShop;
 
@@ -131,5 +132,25 @@ async fn with_ignore_a_new_column_stays_behind_until_it_is_followed() -> anyhow:
     ensure!(instances(&mut shop).await? == 1, "an instance was made for a column that is ignored");
     shop.expect_rows(&[(1, "seen"), (2, "two"), (3, "three")]).await?;
     shop.stage.configure(|text| text)?;
+    expect_equal(&mut shop).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_drained_in_windows_of_the_configured_span() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::open().await?;
+    shop.stage.configure(|text| text.replace("[sync]", "[sync]\nmax_window = \"1h\""))?;
+    shop.stage.extract_and_load().await?;
+    for hour in 0..10 {
+        shop.sql.run("EXEC sys.sp_standin_advance_clock @seconds = 3600").await?;
+        shop.sql.run(&format!("UPDATE dbo.Things SET Note = N'hour {hour}' WHERE ID = 1")).await?;
+        shop.sql.run(&format!("INSERT INTO dbo.Things VALUES ({}, N'of hour {hour}')", 10 + hour)).await?;
+    }
+    shop.sql.capture_all().await?;
+    let extract = shop.stage.task(&["extract"]).await?.expect(0)?.summary()?;
+    let table: &Value = extract.table("dbo.Things")?;
+    let batches = table["batches"].as_u64().context("no batches")?;
+    ensure!((5..=10).contains(&batches), "ten hours in windows of one became {batches} batches: {table}");
+    ensure!(table["to"] == extract.0["cut"], "the backlog was not drained: {}", extract.0);
+    shop.stage.task(&["load"]).await?.expect(0)?;
     expect_equal(&mut shop).await
 }

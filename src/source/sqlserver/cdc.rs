@@ -19,11 +19,14 @@ use crate::manifest::CommitTime;
 use crate::position::Position;
 use crate::retry;
 use crate::row::{Operation, RowSink};
-use crate::source::{Bounds, Capture, Owner, SourceTable, Tracked};
+use crate::source::{Answer, Bounds, Capture, Committed, Owner, Question, SourceTable, Tracked};
 use crate::table::{ColumnType, Table, TableName};
 
-/// Windows asked about in one statement.
-const WINDOWS_AT_ONCE: usize = 100;
+/// Questions in one statement: each is a subquery or two, and a server compiles them all.
+const QUESTIONS_AT_ONCE: usize = 250;
+
+/// Positions in one statement.
+const POSITIONS_AT_ONCE: usize = 1000;
 
 /// Enables the database. One that another has enabled meanwhile is no error.
 pub async fn enable_database(client: &mut Client) -> Result<()> {
@@ -134,7 +137,12 @@ pub async fn bounds(client: &mut Client, tracked: Tracked<'_>, at: &Position) ->
     }
     let utc_offset = round_to_quarter(integer(row, 3));
     let committed = datetime_text(row, 2).and_then(|source| commit_time(source, utc_offset));
-    Ok(Bounds { maximum: bytes(row, 0).map(Position::new).ok_or_else(never_ran)?, minimum, committed })
+    Ok(Bounds {
+        maximum: bytes(row, 0).map(Position::new).ok_or_else(never_ran)?,
+        minimum,
+        committed,
+        minimum_committed: datetime_text(row, 4),
+    })
 }
 
 /// Offsets of zones are whole quarters of an hour; the two clocks were read a moment apart.
@@ -149,27 +157,28 @@ fn commit_time(source: String, utc_offset: i64) -> Option<CommitTime> {
 }
 
 /// When the transactions at these positions committed.
-pub async fn commit_times(client: &mut Client, positions: &[Position]) -> Result<BTreeMap<Position, String>> {
+pub async fn commit_times(client: &mut Client, positions: &[Position]) -> Result<BTreeMap<Position, Committed>> {
     let mut times = BTreeMap::new();
-    for some in positions.chunks(WINDOWS_AT_ONCE) {
+    for some in positions.chunks(POSITIONS_AT_ONCE) {
         for row in client.batch(&sql::commit_times(some)).await? {
-            if let (Some(position), Some(time)) = (bytes(&row, 0), datetime_text(&row, 1)) {
-                times.insert(Position::new(position), time);
+            if let (Some(position), Some(time), Some(first)) = (bytes(&row, 0), datetime_text(&row, 1), bytes(&row, 2))
+            {
+                times.insert(Position::new(position), Committed { time, first: Position::new(first) });
             }
         }
     }
     Ok(times)
 }
 
-/// Whether each window holds anything.
-pub async fn changed(client: &mut Client, windows: &[(&Capture, Position, Position)]) -> Result<Vec<bool>> {
-    let mut answers = Vec::with_capacity(windows.len());
-    for some in windows.chunks(WINDOWS_AT_ONCE) {
-        let list = some.iter().map(|(capture, from, to)| (capture.instance.name.as_str(), from, to));
-        let rows = client.batch(&sql::changed(list)).await?;
+/// What each question asks.
+pub async fn changed(client: &mut Client, questions: &[Question<'_>]) -> Result<Vec<Answer>> {
+    let mut answers = Vec::with_capacity(questions.len());
+    for some in questions.chunks(QUESTIONS_AT_ONCE) {
+        let rows = client.batch(&sql::changed(some)).await?;
         let row =
             rows.first().ok_or_else(|| Error::new(Kind::SourceRefused, "the source does not tell what changed"))?;
-        answers.extend((0..some.len()).map(|at| integer(row, at) == 1));
+        let answer = |at| Answer { changed: integer(row, at) & 1 != 0, purgeable: integer(row, at) & 2 != 0 };
+        answers.extend((0..some.len()).map(answer));
     }
     Ok(answers)
 }
@@ -237,31 +246,26 @@ fn operation(row: &tiberius::Row) -> Result<Operation> {
     }
 }
 
-/// The greatest low-water mark that the source knows at or below a position.
-pub async fn low_water(client: &mut Client, up_to: &Position) -> Result<Option<Position>> {
-    let rows = client.query(sql::LOW_WATER, vec![Parameter::Bytes(up_to.as_bytes().to_vec())]).await?;
-    Ok(rows.first().and_then(|row| bytes(row, 0)).map(Position::new))
-}
-
-/// Purges an instance below a low-water mark. A mark that another has passed meanwhile is no error.
-pub async fn purge(client: &mut Client, tracked: Tracked<'_>, low_water: &Position) -> Result<()> {
-    let instance = &tracked.capture.instance.name;
+/// Purges an instance up to a position, in one statement, and gives whether there was a mark to purge to. A mark that
+/// another has passed meanwhile is no error.
+pub async fn purge(client: &mut Client, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {
+    let Capture { instance, start, .. } = tracked.capture;
     let client = Mutex::new(client);
     let run = |reports| {
-        let (client, statement) = (&client, sql::purge(instance, low_water, reports));
+        let (client, statement) = (&client, sql::purge(&instance.name, start, up_to, reports));
         async move {
             let rows = client.lock().await.batch(&statement).await?;
-            if reports && rows.first().is_some_and(|row| integer(row, 0) != 0) {
-                let message = format!("purging '{instance}' met the capture job");
+            if rows.first().is_some_and(|row| integer(row, 0) != 0) {
+                let message = format!("purging '{}' met the capture job", instance.name);
                 return Err(Error::new(Kind::SourceBusy, message).advice("The next run purges what is left"));
             }
-            Ok(())
+            Ok(rows.first().is_some_and(|row| integer(row, 1) != 0))
         }
     };
     match retry::while_busy("purging", || run(true)).await {
         // 8145, 8144: a build whose procedure has no failure flag.
         Err(error) if matches!(number(&error), Some(8144 | 8145)) => run(false).await,
-        Err(error) if matches!(number(&error), Some(22957 | 22964)) => Ok(()),
+        Err(error) if matches!(number(&error), Some(22957 | 22964)) => Ok(false),
         other => other,
     }
 }

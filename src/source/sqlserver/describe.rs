@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use tiberius::Row;
 
 use super::client::{Client, integer, text};
+use super::decode::datetime_text;
 use super::sql;
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
@@ -19,6 +21,13 @@ pub struct Database {
     /// Whether SNAPSHOT isolation is allowed.
     pub snapshot_isolation: bool,
     collation: String,
+    version: String,
+    edition: String,
+    name: String,
+    login: String,
+    rights: Vec<String>,
+    broker: String,
+    now: DateTime<Utc>,
 }
 
 impl Database {
@@ -35,7 +44,25 @@ pub async fn database(client: &mut Client) -> Result<Database> {
         Error::new(Kind::SourceRights, "the login does not see its own database in sys.databases")
             .advice("Grant it VIEW ANY DATABASE, or the public role's default rights")
     })?;
-    Ok(Database { captures: integer(row, 0) != 0, snapshot_isolation: integer(row, 1) == 1, collation: text(row, 2) })
+    let is_sysadmin = integer(row, 7) == 1;
+    let rights = [("sysadmin", is_sysadmin), ("db_owner", is_sysadmin || integer(row, 8) == 1)];
+    Ok(Database {
+        captures: integer(row, 0) != 0,
+        snapshot_isolation: integer(row, 1) == 1,
+        collation: text(row, 2),
+        version: text(row, 3),
+        edition: text(row, 4),
+        name: text(row, 5),
+        login: text(row, 6),
+        rights: rights.into_iter().filter(|(_, has)| *has).map(|(role, _)| role.to_owned()).collect(),
+        broker: text(row, 9),
+        now: datetime_text(row, 10).and_then(|text| utc(&text)).unwrap_or_else(Utc::now),
+    })
+}
+
+/// The source's own time, as it wrote it.
+fn utc(text: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|time| time.and_utc())
 }
 
 /// Asks a question that may be refused: then the answer is a finding.
@@ -53,35 +80,30 @@ async fn ask(client: &mut Client, what: &str, sql: &str, findings: &mut Vec<Stri
 /// Describes server, database and login.
 pub async fn describe(client: &mut Client, config: &Source, database: &Database) -> Result<SourceInfo> {
     let mut findings = Vec::new();
-    let server = ask(client, "the server's version", sql::SERVER, &mut findings).await?;
-    let login = ask(client, "the login's name", sql::LOGIN, &mut findings).await?;
-    let roles = ask(client, "the login's roles", sql::ROLES, &mut findings).await?;
     // Hidden on Azure and RDS, and from most readers: silence is no finding there.
     let retention = ask(client, "msdb.dbo.cdc_jobs", sql::RETENTION, &mut Vec::new()).await?;
-    let broker = ask(client, "the database's service_broker_guid", sql::BROKER, &mut Vec::new()).await?;
-    let cell = |row: &Option<Row>, at| row.as_ref().map_or_else(String::new, |row| text(row, at));
-    let is_in = |at| roles.as_ref().is_some_and(|row| integer(row, at) == 1);
-    let rights = [("sysadmin", is_in(0)), ("db_owner", is_in(0) || is_in(1))];
-    let name = Some(cell(&server, 2)).filter(|name| !name.is_empty()).unwrap_or_else(|| config.database.clone());
+    let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let name = told(&database.name).unwrap_or_else(|| config.database.clone());
     if !database.snapshot_isolation {
         findings.push(format!(
             "database '{name}' does not allow SNAPSHOT isolation: first copies read committed rows instead, which is right but repeats more. To allow it: ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON",
             name.replace(']', "]]")
         ));
     }
-    let mark = Some(cell(&broker, 0)).filter(|mark| !mark.is_empty());
+    let mark = told(&database.broker);
     let marks = mark.map(|mark| ("service_broker_guid".to_owned(), mark)).into_iter().collect();
     let minutes = retention.as_ref().map(|row| integer(row, 0)).and_then(|minutes| u64::try_from(minutes).ok());
     Ok(SourceInfo {
-        version: cell(&server, 0),
-        edition: cell(&server, 1),
-        login: Some(cell(&login, 0)).filter(|login| !login.is_empty()).unwrap_or_else(|| config.login.user.clone()),
-        rights: rights.into_iter().filter(|(_, has)| *has).map(|(role, _)| role.to_owned()).collect(),
+        version: database.version.clone(),
+        edition: database.edition.clone(),
+        login: told(&database.login).unwrap_or_else(|| config.login.user.clone()),
+        rights: database.rights.clone(),
         captures: database.captures,
         retention: config.retention.or(minutes.map(|minutes| Duration::from_secs(minutes * 60))),
         fingerprint: Fingerprint { engine: "sqlserver".to_owned(), database: name.clone(), marks },
         database: name,
         ignores_case: database.ignores_case(),
+        now: database.now,
         findings,
     })
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use client::Client;
 
-use super::{Bounds, Capture, Owner, Source, SourceInfo, SourceTable, Tracked};
+use super::{Answer, Bounds, Capture, Committed, Owner, Question, Source, SourceInfo, SourceTable, Tracked};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
@@ -119,12 +119,12 @@ impl Source for SqlServer {
         lsn(position).map(drop)
     }
 
-    async fn commit_times(&mut self, positions: &[Position]) -> Result<BTreeMap<Position, String>> {
+    async fn commit_times(&mut self, positions: &[Position]) -> Result<BTreeMap<Position, Committed>> {
         cdc::commit_times(&mut self.client, positions).await
     }
 
-    async fn changed(&mut self, windows: &[(&Capture, Position, Position)]) -> Result<Vec<bool>> {
-        cdc::changed(&mut self.client, windows).await
+    async fn changed(&mut self, questions: &[Question<'_>]) -> Result<Vec<Answer>> {
+        cdc::changed(&mut self.client, questions).await
     }
 
     async fn changes<S: RowSink>(
@@ -155,9 +155,7 @@ impl Source for SqlServer {
         if *up_to <= tracked.capture.start {
             return Ok(false);
         }
-        let low_water = cdc::low_water(&mut self.client, up_to).await?;
-        let Some(low_water) = low_water.filter(|mark| *mark > tracked.capture.start) else { return Ok(false) };
-        cdc::purge(self.admin().await?, tracked, &low_water).await.map(|()| true)
+        cdc::purge(self.admin().await?, tracked, lsn(up_to)?).await
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::position::Position;
+use crate::source::Question;
 
 /// A name in brackets.
 pub fn name(name: &str) -> String {
@@ -20,19 +21,15 @@ pub fn change_table(instance: &str) -> String {
     format!("[cdc].{}", name(&format!("{instance}_CT")))
 }
 
+/// Database, server and login in one row: nothing of it is denied to a login that sees its own database.
 pub const DATABASE: &str = "SELECT d.is_cdc_enabled, d.snapshot_isolation_state, \
-     CAST(d.collation_name AS nvarchar(128)) AS collation_name \
+     CAST(d.collation_name AS nvarchar(128)) AS collation_name, \
+     CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS product_version, \
+     CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition, CAST(DB_NAME() AS nvarchar(128)) AS database_name, \
+     CAST(SUSER_SNAME() AS nvarchar(128)) AS login_name, CAST(IS_SRVROLEMEMBER('sysadmin') AS int) AS is_sysadmin, \
+     CAST(IS_MEMBER('db_owner') AS int) AS is_db_owner, \
+     CAST(d.service_broker_guid AS nvarchar(36)) AS service_broker_guid, GETUTCDATE() AS utc_now \
      FROM sys.databases AS d WHERE d.name = DB_NAME()";
-
-pub const SERVER: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), \
-     CAST(SERVERPROPERTY('Edition') AS nvarchar(128)), CAST(DB_NAME() AS nvarchar(128))";
-
-pub const LOGIN: &str = "SELECT CAST(SUSER_SNAME() AS nvarchar(128))";
-
-pub const ROLES: &str = "SELECT CAST(IS_SRVROLEMEMBER('sysadmin') AS int), CAST(IS_MEMBER('db_owner') AS int)";
-
-pub const BROKER: &str =
-    "SELECT CAST(d.service_broker_guid AS nvarchar(36)) FROM sys.databases AS d WHERE d.name = DB_NAME()";
 
 pub const RETENTION: &str = "SELECT CAST(j.retention AS bigint) FROM msdb.dbo.cdc_jobs AS j \
      WHERE j.job_type = N'cleanup' AND j.database_id = DB_ID()";
@@ -78,11 +75,8 @@ pub const MAXIMUM: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn";
 /// `@P1`: instance, `@P2`: position.
 pub const BOUNDS: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn, sys.fn_cdc_get_min_lsn(@P1) AS min_lsn, \
      sys.fn_cdc_map_lsn_to_time(CAST(@P2 AS binary(10))) AS committed, \
-     DATEDIFF(second, GETUTCDATE(), GETDATE()) AS utc_offset";
-
-/// `@P1`: position.
-pub const LOW_WATER: &str = "SELECT MAX(m.start_lsn) AS low_water FROM cdc.lsn_time_mapping AS m \
-     WHERE m.start_lsn <= CAST(@P1 AS binary(10))";
+     DATEDIFF(second, GETUTCDATE(), GETDATE()) AS utc_offset, \
+     sys.fn_cdc_map_lsn_to_time(sys.fn_cdc_get_min_lsn(@P1)) AS min_committed";
 
 pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db";
 
@@ -123,25 +117,34 @@ pub fn reach(instance: &str) -> String {
     )
 }
 
-/// The commit times of positions, where the source knows them.
+/// The commit times of positions, where the source knows them, each with the first position that committed at the same
+/// moment: the one that cleanup takes for its mark.
 pub fn commit_times(positions: &[Position]) -> String {
     let list: Vec<_> = positions.iter().map(ToString::to_string).collect();
     format!(
-        "SELECT m.start_lsn, m.tran_end_time FROM cdc.lsn_time_mapping AS m WHERE m.start_lsn IN ({})",
+        "SELECT m.start_lsn, m.tran_end_time, MIN(s.start_lsn) AS first_lsn FROM cdc.lsn_time_mapping AS m \
+         JOIN cdc.lsn_time_mapping AS s ON s.tran_end_time = m.tran_end_time \
+         WHERE m.start_lsn IN ({}) GROUP BY m.start_lsn, m.tran_end_time",
         list.join(", ")
     )
 }
 
-/// For each window, 1 if anything changed in it.
-pub fn changed<'a>(windows: impl IntoIterator<Item = (&'a str, &'a Position, &'a Position)>) -> String {
+/// For each question, 1 if anything changed in its window, and 2 more if there is history below its mark.
+pub fn changed(questions: &[Question<'_>]) -> String {
     let mut sql = String::from("SELECT ");
-    for (at, (instance, from, to)) in windows.into_iter().enumerate() {
+    for (at, question) in questions.iter().enumerate() {
+        let table = change_table(&question.capture.instance.name);
+        let exists = |filter: String, then: u8| {
+            format!("CASE WHEN EXISTS (SELECT 1 FROM {table} AS t WHERE {filter}) THEN {then} ELSE 0 END")
+        };
+        let window = question.window.as_ref();
+        let changed =
+            window.map(|(from, to)| exists(format!("t.[__$start_lsn] > {from} AND t.[__$start_lsn] <= {to}"), 1));
+        let purgeable = question.mark.as_ref().map(|mark| exists(format!("t.[__$start_lsn] < {mark}"), 2));
+        let bits: Vec<_> = changed.into_iter().chain(purgeable).collect();
         let comma = if at == 0 { "" } else { ", " };
-        let _ = write!(
-            sql,
-            "{comma}CASE WHEN EXISTS (SELECT 1 FROM {} AS t WHERE t.[__$start_lsn] > {from} AND t.[__$start_lsn] <= {to}) THEN 1 ELSE 0 END AS w{at}",
-            change_table(instance)
-        );
+        let bits = if bits.is_empty() { "0".to_owned() } else { bits.join(" + ") };
+        let _ = write!(sql, "{comma}{bits} AS w{at}");
     }
     sql
 }
@@ -214,18 +217,21 @@ pub fn range(copied: &Copied<'_>, after: &[String], limit: usize) -> String {
     format!("SELECT TOP ({limit}) {} FROM {table} AS t{filter} ORDER BY {}", list.join(", "), key.join(", "))
 }
 
-/// Purges an instance up to a low-water mark that exists in `cdc.lsn_time_mapping`. `reports` asks for the failure
-/// flag, which old builds do not have.
-pub fn purge(instance: &str, low_water: &Position, reports: bool) -> String {
-    let call = format!(
-        "EXEC sys.sp_cdc_cleanup_change_table @capture_instance = {}, @low_water_mark = {low_water}, @threshold = 5000",
+/// Purges an instance that begins at `start` up to the greatest mark at or below `up_to` that cleanup takes as it is: in
+/// `cdc.lsn_time_mapping`, and the first of those that committed at its moment. Tells whether it failed, and whether there
+/// was such a mark. `reports` asks for the failure flag, which old builds do not have.
+pub fn purge(instance: &str, start: &Position, up_to: &Position, reports: bool) -> String {
+    let flag = if reports { ", @fCleanupFailed = @failed OUTPUT" } else { "" };
+    format!(
+        "DECLARE @failed bit = 0; DECLARE @purged bit = 0; \
+         DECLARE @greatest binary(10); DECLARE @mark binary(10); \
+         SELECT @greatest = MAX(m.start_lsn) FROM cdc.lsn_time_mapping AS m WHERE m.start_lsn <= {up_to}; \
+         SELECT @mark = MIN(s.start_lsn) FROM cdc.lsn_time_mapping AS s \
+         JOIN cdc.lsn_time_mapping AS m ON m.tran_end_time = s.tran_end_time WHERE m.start_lsn = @greatest; \
+         IF @mark > {start} BEGIN EXEC sys.sp_cdc_cleanup_change_table @capture_instance = {}, @low_water_mark = @mark, \
+         @threshold = 5000{flag}; SET @purged = 1 END; SELECT ISNULL(@failed, 0) AS failed, @purged AS purged",
         literal(instance)
-    );
-    if reports {
-        format!("DECLARE @failed bit; {call}, @fCleanupFailed = @failed OUTPUT; SELECT ISNULL(@failed, 0) AS failed")
-    } else {
-        call
-    }
+    )
 }
 
 #[cfg(test)]

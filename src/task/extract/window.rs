@@ -55,6 +55,14 @@ impl Step {
         }
     }
 
+    /// Where a window ends.
+    pub fn end(&self) -> Option<&Position> {
+        match self {
+            Self::Window { to, .. } => Some(to),
+            Self::Idle(_) | Self::Snapshot | Self::Backfill { .. } => None,
+        }
+    }
+
     /// Whether, once its batch is there, more may be left up to the cut.
     pub fn leaves_more(&self, cut: &Position) -> bool {
         match self {
