@@ -66,6 +66,9 @@ pub trait Sink {
     fn output(&mut self, name: &str, sql_type: SqlType, value: &Value);
     /// The return status of a procedure called by RPC.
     fn return_status(&mut self, status: i32);
+    /// The server ends the connection after this answer: `told` when the client is to read what was said, else with the
+    /// answer broken off.
+    fn close(&mut self, _told: bool) {}
 }
 
 /// A transaction manager request (TDS message type 0x0E), as ODBC sends them.

@@ -290,6 +290,13 @@ impl Cdc {
         self.shared.state.lock().scans.errors()
     }
 
+    /// Lets the next cleanups fail with that number; `None` if no cleanup fails so.
+    pub fn fail_cleanups(&self, number: i64, times: u64) -> Option<()> {
+        let failure = cleanup::Failure::of(number)?;
+        self.shared.state.lock().cleanup_failures.extend((0..times).map(|_| failure));
+        Some(())
+    }
+
     /// Pushes the database's clock forward, so that tests can let days pass.
     pub fn advance_clock(&self, by: Duration) {
         self.shared.state.lock().clock.advance(by);

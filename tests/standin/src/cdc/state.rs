@@ -1,10 +1,12 @@
 //! What CDC knows of a database, behind one lock.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::table::LogEntry;
 use crate::value::{SqlError, Value};
 
+use super::cleanup::Failure;
 use super::clock::{self, Clock, Moment};
 use super::instance::{Instance, same_name};
 use super::jobs::Jobs;
@@ -68,6 +70,8 @@ pub struct State {
     pub scans: Scans,
     /// How long a database may be idle before it gets a placeholder in the time mapping.
     pub idle: Duration,
+    /// How the next cleanups fail.
+    pub cleanup_failures: VecDeque<Failure>,
     next_object_id: i32,
 }
 
@@ -83,6 +87,7 @@ impl State {
             jobs: Jobs::new(capture_interval),
             scans: Scans::default(),
             idle: Duration::from_mins(5),
+            cleanup_failures: VecDeque::new(),
             next_object_id: 1_900_000_000,
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! | procedure | does |
 //! |---|---|
-//! | `inject @number, @text, @times, @skip, @after_rows` | raises an error at statements that hold a text |
+//! | `inject @number, @text, @at_login, @times, @skip, @after_rows` | raises an error at statements that hold a text |
+//! | `fail_cleanup @number, @times` | lets cleanups fail as a deadlock with capture makes them fail |
 //! | `during_read @capture_instance, @after_rows, @statement` | runs a batch in the middle of the next read of an instance |
 //! | `slow_rows @milliseconds, @times, @text` | makes each row of some batches take so long |
 //! | `advance_clock @seconds` | pushes the database's clock forward, commit times and all |
@@ -74,10 +75,19 @@ impl SqlSession {
             return Err(orders(&[])?.refused("only a sysadmin may"));
         }
         match name.trim_start_matches("sp_standin_") {
-            "inject" => self.order_error(&orders(&["@number", "@text", "@times", "@skip", "@after_rows"])?)?,
+            "inject" => {
+                let known = ["@number", "@text", "@at_login", "@times", "@skip", "@after_rows"];
+                self.order_error(&orders(&known)?)?;
+            }
             "during_read" => {
                 let known = ["@capture_instance", "@after_rows", "@statement"];
                 self.shared.during_reads.order(&orders(&known)?)?;
+            }
+            "fail_cleanup" => {
+                let orders = orders(&["@number", "@times"])?;
+                let (number, times) = (orders.number("@number", None)?, orders.number("@times", Some(1))?);
+                let known = self.shared.cdc.fail_cleanups(number, times.unsigned_abs());
+                known.ok_or_else(|| orders.refused(format!("no cleanup fails with {number}")))?;
             }
             "slow_rows" => self.shared.slow_rows.order(&orders(&["@milliseconds", "@times", "@text"])?)?,
             "advance_clock" => {

@@ -92,7 +92,10 @@ pub fn ends_batch(error: &SqlError) -> bool {
                 | 2714
                 | 2715
                 | 3952
+                | 3958
                 | 3960
+                | 3961
+                | 3966
                 | 4104
                 | 8114
                 | 8120
@@ -105,7 +108,7 @@ pub fn ends_batch(error: &SqlError) -> bool {
 
 /// Whether the error dooms the whole transaction.
 pub fn ends_transaction(error: &SqlError) -> bool {
-    matches!(error.number, 1205 | 3952 | 3960 | 241 | 242 | 245 | 295 | 8114 | 8169)
+    matches!(error.number, 1205 | 3952 | 3958 | 3960 | 3961 | 3966 | 241 | 242 | 245 | 295 | 8114 | 8169)
 }
 
 /// A marker before errors that travel through SQLite as text.

@@ -1,13 +1,15 @@
 //! Errors that a test orders, by number, at statements that hold a text: what a server does on a bad day.
 //!
 //! `EXEC sys.sp_standin_inject @number = 1205, @text = N'…', @times = 1, @skip = 0, @after_rows = 0`: batches and calls
-//! of `sp_executesql` that hold the text fail with that error, before they begin or after so many rows. A number whose
-//! text the stand-in does not know is refused. The connection ends where the server would end it.
+//! of `sp_executesql` that hold the text fail with that error, before they begin or after so many rows; with `@at_login =
+//! 1` in the text's place, logins do. Number 0 ends the connection without a word. A number whose text the stand-in does
+//! not know is refused. The connection ends where the server would end it.
 
 use parking_lot::Mutex;
 
 use super::controls::Orders;
 use super::error::{Result, ends_transaction};
+use super::messages;
 use super::session::SqlSession;
 use super::slow::Slow;
 use crate::session::{Flow, Param, Sink};
@@ -16,8 +18,10 @@ use crate::value::{Column, SqlError, SqlType, Value};
 /// An error that is to come.
 #[derive(Debug, Clone)]
 struct Order {
-    error: SqlError,
-    text: String,
+    /// The error and whether it ends the connection; none for an end without a word.
+    error: Option<(SqlError, bool)>,
+    /// What a batch holds that is to fail; none where logins are.
+    text: Option<String>,
     skip: i64,
     times: i64,
     after_rows: i64,
@@ -30,8 +34,19 @@ pub struct Injected(Mutex<Vec<Order>>);
 impl Injected {
     /// The order that a batch fulfils, with one time less left of it.
     fn take(&self, sql: &str) -> Option<Order> {
+        self.take_if(|order| order.text.as_ref().is_some_and(|text| sql.contains(text)))
+    }
+
+    /// The error that a login fails with.
+    pub fn take_at_login(&self) -> Option<SqlError> {
+        let order = self.take_if(|order| order.text.is_none())?;
+        // A client is told at login why; an order without a word has no place there.
+        order.error.map(|(error, _)| error)
+    }
+
+    fn take_if(&self, fulfils: impl Fn(&Order) -> bool) -> Option<Order> {
         let mut orders = self.0.lock();
-        for order in orders.iter_mut().filter(|order| order.times > 0 && sql.contains(&order.text)) {
+        for order in orders.iter_mut().filter(|order| order.times > 0 && fulfils(order)) {
             if order.skip > 0 {
                 order.skip -= 1;
             } else {
@@ -43,49 +58,19 @@ impl Injected {
     }
 }
 
-/// The server's error of that number, as `sys.messages` has it.
-fn known(number: i64) -> Option<SqlError> {
-    let (number, severity, text) = match number {
-        701 => (701, 17, "There is insufficient system memory in resource pool 'default' to run this query."),
-        1205 => (
-            1205,
-            13,
-            "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.",
-        ),
-        1222 => (1222, 16, "Lock request time out period exceeded."),
-        3960 => (
-            3960,
-            16,
-            "Snapshot isolation transaction aborted due to update conflict. Retry the transaction or change the isolation level for the update/delete statement.",
-        ),
-        10_054 => (
-            10_054,
-            20,
-            "A transport-level error has occurred when receiving results from the server. (provider: TCP Provider, error: 0 - An existing connection was forcibly closed by the remote host.)",
-        ),
-        40_197 => (
-            40_197,
-            20,
-            "The service has encountered an error processing your request. Please try again. Error code 4221.",
-        ),
-        40_613 => (
-            40_613,
-            20,
-            "Database 'shop' on server 'standin' is not currently available.  Please retry the connection later.",
-        ),
-        _ => return None,
-    };
-    Some(SqlError::new(number, text).severity(severity))
-}
-
 impl SqlSession {
     /// `sp_standin_inject`.
     pub fn order_error(&mut self, orders: &Orders<'_>) -> Result<()> {
-        let text = orders.text("@text")?;
+        let at_login = orders.number("@at_login", Some(0))? != 0;
+        let text = if at_login { None } else { Some(orders.text("@text")?) };
         let wanted = orders.number("@number", None)?;
-        let unknown = || orders.refused(format!("the text of error {wanted} is not known here"));
+        let error = match (wanted, messages::find(wanted)) {
+            (_, Some(known)) => Some((known.error(), known.closes)),
+            (0, None) if !at_login => None,
+            _ => return Err(orders.refused(format!("the text of error {wanted} is not known here"))),
+        };
         let order = Order {
-            error: known(wanted).ok_or_else(unknown)?,
+            error,
             text,
             skip: orders.number("@skip", Some(0))?,
             times: orders.number("@times", Some(1))?,
@@ -112,11 +97,15 @@ impl SqlSession {
         if order.after_rows > 0 {
             self.run_batch(sql, params, &mut Beginning { sink, left: order.after_rows, in_rows: false, ended: false });
         }
-        if self.transaction.count > 0 && ends_transaction(&order.error) {
+        let Some((error, closes)) = order.error else { return sink.close(false) };
+        if self.transaction.count > 0 && ends_transaction(&error) {
             self.rollback_all(sink);
         }
-        self.error = order.error.number;
-        sink.message(&order.error);
+        self.error = error.number;
+        sink.message(&error);
+        if closes {
+            sink.close(true);
+        }
     }
 }
 
@@ -174,5 +163,9 @@ impl Sink for Beginning<'_> {
 
     fn return_status(&mut self, status: i32) {
         self.sink.return_status(status);
+    }
+
+    fn close(&mut self, told: bool) {
+        self.sink.close(told);
     }
 }

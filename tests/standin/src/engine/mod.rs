@@ -9,7 +9,7 @@
 //! | `operation` | how `SQLite` calls back into `functions` |
 //! | `catalog`, `views` | the catalogue, and the views that show it |
 //! | `controls` | what a test orders by `EXEC sys.sp_standin_…` |
-//! | `injected`, `during`, `slow` | errors, cleanups in mid-read and slow rows that a test orders |
+//! | `injected`, `during`, `slow` | errors (`messages` has their texts), cleanups in mid-read and slow rows that a test orders |
 //! | `run` | runs statements: rows out, rows in, DDL, transactions, procedures |
 //! | `bulk` | loading tables past the log |
 //! | `session`, `server` | a connection, and what connections share |
@@ -23,6 +23,7 @@ mod environment;
 mod error;
 mod functions;
 mod injected;
+mod messages;
 mod operation;
 mod run;
 mod script;

@@ -302,6 +302,9 @@ impl Server for Engine {
         if !good {
             return Err(failed());
         }
+        if let Some(error) = shared.injected.take_at_login() {
+            return Err(error);
+        }
         let sysadmin = first || found.is_some_and(|known| known.roles.iter().any(|role| same(role, "sysadmin")));
         let databases = ["master", "msdb", "tempdb", "model", shared.database.as_str()];
         let database = if login.database.is_empty() {

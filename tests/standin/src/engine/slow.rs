@@ -100,4 +100,8 @@ impl Sink for Slow<'_> {
     fn return_status(&mut self, status: i32) {
         self.sink.return_status(status);
     }
+
+    fn close(&mut self, told: bool) {
+        self.sink.close(told);
+    }
 }

@@ -108,6 +108,16 @@ struct Output {
     value: Value,
 }
 
+/// What becomes of the connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Lives,
+    /// It ends once the client was told.
+    Ends,
+    /// It ended in the middle of the answer.
+    BrokenOff,
+}
+
 /// The answer to one request; the sink a session writes to.
 #[derive(Debug)]
 pub struct Response<'a> {
@@ -118,7 +128,7 @@ pub struct Response<'a> {
     pending: Option<(u16, u16, u64)>,
     failed: bool,
     last_error: i32,
-    fatal: bool,
+    fate: Fate,
     status: Option<i32>,
     outputs: Vec<Output>,
 }
@@ -143,7 +153,7 @@ impl<'a> Response<'a> {
             pending: None,
             failed: false,
             last_error: 0,
-            fatal: false,
+            fate: Fate::Lives,
             status: None,
             outputs: Vec::new(),
         }
@@ -166,6 +176,9 @@ impl<'a> Response<'a> {
     /// Ends a call's answer; `more` calls of the same message may follow. Whether the connection may go on.
     pub fn end_call(mut self, more: bool) -> bool {
         let failed = self.failed;
+        if self.fate == Fate::BrokenOff {
+            return false;
+        }
         if self.wire.flow() == Flow::Continue {
             self.flush_pending();
             let body = &mut self.wire.body;
@@ -176,7 +189,7 @@ impl<'a> Response<'a> {
         }
         let status = if failed { done::ERROR } else { 0 };
         self.statement = DoneKind::Procedure;
-        if more && self.wire.flow() == Flow::Continue && !self.fatal {
+        if more && self.wire.flow() == Flow::Continue && self.fate == Fate::Lives {
             token::done(&mut self.wire.body, self.statement, status | done::MORE, 0xE0, 0);
             return true;
         }
@@ -184,6 +197,9 @@ impl<'a> Response<'a> {
     }
 
     fn end(self, status: u16, command: u16, rows: u64) -> bool {
+        if self.fate == Fate::BrokenOff {
+            return false;
+        }
         let seen = self.wire.signals.attentions.load(Ordering::Acquire);
         if seen > self.wire.answered {
             self.wire.answered = seen;
@@ -192,7 +208,7 @@ impl<'a> Response<'a> {
             token::done(&mut self.wire.body, self.statement, status, command, rows);
         }
         self.wire.send(true);
-        !self.fatal
+        self.fate == Fate::Lives
     }
 
     fn flush_pending(&mut self) {
@@ -240,11 +256,11 @@ impl Sink for Response<'_> {
     }
 
     fn poll(&mut self) -> Flow {
-        if self.fatal { Flow::Stop } else { self.wire.flow() }
+        if self.fate == Fate::Lives { self.wire.flow() } else { Flow::Stop }
     }
 
     fn row(&mut self, row: &[Value]) -> Flow {
-        if self.fatal || self.wire.flow() == Flow::Stop {
+        if self.fate != Fate::Lives || self.wire.flow() == Flow::Stop {
             return Flow::Stop;
         }
         if types_encode::row(&mut self.wire.body, &self.shapes, row).is_err() {
@@ -285,7 +301,9 @@ impl Sink for Response<'_> {
             self.failed = true;
             self.last_error = message.number;
         }
-        self.fatal |= message.severity >= 20;
+        if message.severity >= 20 {
+            self.fate = Fate::Ends;
+        }
         self.poll()
     }
 
@@ -310,5 +328,13 @@ impl Sink for Response<'_> {
 
     fn return_status(&mut self, status: i32) {
         self.status = Some(status);
+    }
+
+    fn close(&mut self, told: bool) {
+        self.fate = if told { Fate::Ends } else { Fate::BrokenOff };
+        if !told {
+            // What fills a packet may be read; the answer has no end.
+            self.wire.send(false);
+        }
     }
 }

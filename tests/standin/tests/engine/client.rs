@@ -17,6 +17,7 @@ pub struct Answer {
     pub status: Option<i32>,
     pub transactions: Vec<(bool, bool)>,
     pub stop_after: Option<usize>,
+    pub closed: Option<bool>,
 }
 
 impl Sink for Answer {
@@ -53,6 +54,10 @@ impl Sink for Answer {
 
     fn return_status(&mut self, status: i32) {
         self.status = Some(status);
+    }
+
+    fn close(&mut self, told: bool) {
+        self.closed = Some(told);
     }
 }
 

@@ -124,11 +124,18 @@ fn cleanup_change_table(call: &Call<'_>, args: &[Param]) -> Result<Outcome, SqlE
         let text = format!("The named capture instance {name} does not exist for database {database}.");
         return Err(SqlError::new(22920, text));
     };
-    cleanup::change_table(&mut state, index, watermark)?;
+    let failure = cleanup::change_table(&mut state, index, watermark)?;
     let mut outcome = Outcome::default();
+    if let Some(told) = failure.map(|failure| failure.message(&database)) {
+        if told.severity > 10 {
+            return Err(told);
+        }
+        outcome.messages.push(told);
+        outcome.status = 1;
+    }
     if let Some(failed) = args.param("@fCleanupFailed").filter(|param| param.output) {
         let name = if failed.name.is_empty() { "@fCleanupFailed" } else { &failed.name };
-        outcome.outputs.push((name.to_owned(), SqlType::Bit, Value::Bit(false)));
+        outcome.outputs.push((name.to_owned(), SqlType::Bit, Value::Bit(failure.is_some())));
     }
     Ok(outcome)
 }

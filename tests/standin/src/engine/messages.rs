@@ -1,0 +1,112 @@
+//! The errors that a test may order: reference, section 13.
+
+use crate::value::SqlError;
+
+/// An error as the server raises it.
+pub struct Known {
+    number: i32,
+    severity: u8,
+    /// Whether the connection ends with it.
+    pub closes: bool,
+    text: &'static str,
+}
+
+const fn stays(number: i32, severity: u8, text: &'static str) -> Known {
+    Known { number, severity, closes: false, text }
+}
+
+const fn closes(number: i32, severity: u8, text: &'static str) -> Known {
+    Known { number, severity, closes: true, text }
+}
+
+/// 10053 and 10054 are numbers that clients give to a broken connection; here the server says them, so that a test can
+/// tell which one it ordered.
+const KNOWN: &[Known] = &[
+    stays(701, 17, "There is insufficient system memory in resource pool 'default' to run this query."),
+    stays(926, 14, "Database 'shop' cannot be opened. It has been marked SUSPECT by recovery."),
+    stays(
+        1204,
+        19,
+        "The instance of the SQL Server Database Engine cannot obtain a LOCK resource at this time. Rerun your statement when there are fewer active users.",
+    ),
+    stays(
+        1205,
+        13,
+        "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.",
+    ),
+    stays(1222, 16, "Lock request time out period exceeded."),
+    stays(
+        3958,
+        16,
+        "Transaction aborted when accessing versioned row. Requested versioned row was not found. Your tempdb is probably out of space.",
+    ),
+    stays(
+        3960,
+        16,
+        "Snapshot isolation transaction aborted due to update conflict. Retry the transaction or change the isolation level for the update/delete statement.",
+    ),
+    stays(
+        3961,
+        16,
+        "Snapshot isolation transaction failed because the object accessed by the statement has been modified by a DDL statement in another concurrent transaction since the start of this transaction.",
+    ),
+    stays(
+        3966,
+        17,
+        "Transaction is rolled back when accessing version store. It was earlier marked as victim when the version store was shrunk due to insufficient space in tempdb.",
+    ),
+    stays(
+        4221,
+        16,
+        "Login to read-secondary failed due to long wait on 'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'.",
+    ),
+    closes(
+        10_053,
+        20,
+        "A transport-level error has occurred when receiving results from the server. (provider: TCP Provider, error: 0 - An established connection was aborted by the software in your host machine.)",
+    ),
+    closes(
+        10_054,
+        20,
+        "A transport-level error has occurred when receiving results from the server. (provider: TCP Provider, error: 0 - An existing connection was forcibly closed by the remote host.)",
+    ),
+    closes(10_928, 20, "Resource ID: 1. The request limit for the database is 60 and has been reached."),
+    closes(
+        10_929,
+        20,
+        "Resource ID: 1. The request minimum guarantee is 0, maximum limit is 60 and the current usage for the database is 60. However, the server is currently too busy to support requests greater than 0 for this database. Please try again later.",
+    ),
+    closes(
+        40_197,
+        17,
+        "The service has encountered an error processing your request. Please try again. Error code 4221.",
+    ),
+    closes(
+        40_501,
+        20,
+        "The service is currently busy. Retry the request after 10 seconds. Incident ID: 00000000-0000-0000-0000-000000000000. Code: 131075",
+    ),
+    closes(40_540, 20, "The service has encountered an error processing your request. Please try again."),
+    closes(
+        40_613,
+        17,
+        "Database 'shop' on server 'standin' is not currently available.  Please retry the connection later.",
+    ),
+    stays(
+        49_918,
+        16,
+        "Cannot process request. Not enough resources to process request. Please retry your request later.",
+    ),
+];
+
+/// The error of that number.
+pub fn find(number: i64) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| i64::from(known.number) == number)
+}
+
+impl Known {
+    /// As it is raised.
+    pub fn error(&self) -> SqlError {
+        SqlError::new(self.number, self.text).severity(self.severity)
+    }
+}
