@@ -15,6 +15,8 @@ pub struct TableDef {
     pub columns: Vec<ColumnDef>,
     /// Indexes, the primary key among them.
     pub indexes: Vec<IndexDef>,
+    /// Whether it is partitioned.
+    pub partitioned: bool,
 }
 
 /// A column of a table.

@@ -32,6 +32,17 @@ pub fn check(state: &State, object_id: i32, kind: DdlKind, name: &str) -> Result
             );
             Err(SqlError::new(22979, text))
         }),
+        DdlKind::SwitchOut | DdlKind::SwitchIn => {
+            let (number, word) = if kind == DdlKind::SwitchOut { (22842, "source") } else { (22843, "destination") };
+            instances.find(|instance| !instance.partition_switch).map_or(Ok(()), |instance| {
+                let table = &instance.source_name;
+                let text = format!(
+                    "ALTER TABLE SWITCH statement failed because the partitioned {word} table '{table}' is enabled for \
+                     Change Data Capture which has @allow_partition_switch set to 0."
+                );
+                Err(SqlError::new(number, text))
+            })
+        }
         DdlKind::DropTable | DdlKind::AddColumn | DdlKind::DropColumn | DdlKind::AlterColumn => Ok(()),
     }
 }

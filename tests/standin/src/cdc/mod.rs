@@ -355,4 +355,8 @@ pub enum DdlKind {
     DropColumn,
     /// Changing a column's type.
     AlterColumn,
+    /// Switching a partition to another table.
+    SwitchOut,
+    /// Switching a partition in from another table.
+    SwitchIn,
 }

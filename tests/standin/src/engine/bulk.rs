@@ -126,6 +126,7 @@ fn new_table(catalog: &mut Catalog, spec: TableSpec) -> anyhow::Result<Table> {
         last_slot: last,
         created,
         modified: created,
+        partition: None,
     };
     if !spec.primary_key.is_empty() {
         let key = spec

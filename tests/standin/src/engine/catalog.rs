@@ -45,6 +45,46 @@ pub struct State {
     pub recovery: String,
     /// `sp_configure` values.
     pub configuration: BTreeMap<String, i64>,
+    /// Partition functions.
+    pub partition_functions: Vec<PartitionFunction>,
+    /// Partition schemes.
+    pub partition_schemes: Vec<PartitionScheme>,
+}
+
+/// A partition function.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartitionFunction {
+    /// `function_id`.
+    pub id: i32,
+    /// Name.
+    pub name: String,
+    /// Type of the column.
+    #[serde(with = "type_text")]
+    pub ty: SqlType,
+    /// RANGE RIGHT: a boundary begins the partition at its right.
+    pub right: bool,
+    /// Boundaries in order, as they were written.
+    pub boundaries: Vec<String>,
+}
+
+/// A partition scheme, all of whose partitions lie in the primary file group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartitionScheme {
+    /// `data_space_id`.
+    pub id: i32,
+    /// Name.
+    pub name: String,
+    /// Its function.
+    pub function: i32,
+}
+
+/// Where a partitioned table lies.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Partitioned {
+    /// Scheme.
+    pub scheme: i32,
+    /// Column that decides.
+    pub column: i32,
 }
 
 /// A user or role.
@@ -113,6 +153,8 @@ pub struct Table {
     pub created: i64,
     /// When it was altered last.
     pub modified: i64,
+    /// How it is partitioned.
+    pub partition: Option<Partitioned>,
 }
 
 /// A column.
@@ -275,6 +317,7 @@ impl Table {
             name: self.name.clone(),
             columns: columns.collect(),
             indexes: indexes.collect(),
+            partitioned: self.partition.is_some(),
         }
     }
 }
@@ -293,6 +336,15 @@ impl Catalog {
     /// The user or role of that name.
     pub fn principal(&self, name: &str) -> Option<&Principal> {
         self.state.principals.iter().find(|principal| same(&principal.name, name))
+    }
+
+    /// The function and the column by which a table is partitioned.
+    pub fn partitioning<'a>(&'a self, table: &'a Table) -> Option<(&'a PartitionFunction, &'a Column)> {
+        let placed = table.partition?;
+        let scheme = self.state.partition_schemes.iter().find(|scheme| scheme.id == placed.scheme)?;
+        let function = self.state.partition_functions.iter().find(|function| function.id == scheme.function)?;
+        let column = table.columns.iter().find(|column| column.id == placed.column)?;
+        Some((function, column))
     }
 
     /// A new object id.

@@ -65,6 +65,7 @@ pub fn table_t(id: SqlType) -> TableDef {
         name: "t".into(),
         columns: vec![column(1, "id", id), column(2, "v", SqlType::NVarChar(Some(50)))],
         indexes: vec![IndexDef { index_id: 1, name: "PK_t".into(), unique: true, primary_key: true, columns: vec![1] }],
+        partitioned: false,
     }
 }
 

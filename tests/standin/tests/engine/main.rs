@@ -5,6 +5,7 @@ mod client;
 mod ddl;
 mod injected;
 mod key_updates;
+mod partitions;
 mod purge;
 mod reads;
 mod restore;

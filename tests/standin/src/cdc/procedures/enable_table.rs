@@ -27,6 +27,7 @@ struct Request {
     key: Vec<usize>,
     filegroup: Option<String>,
     partition_switch: bool,
+    warning: Option<SqlError>,
 }
 
 /// Runs the procedure.
@@ -60,8 +61,8 @@ pub fn run(call: &Call<'_>, args: &[Param]) -> Result<Outcome, SqlError> {
     // Somebody may have been faster while the caller made the role.
     state.require_enabled(&database)?;
     refuse_clash(&state, &request)?;
+    let mut outcome = Outcome { messages: request.warning.clone().into_iter().collect(), ..Outcome::default() };
     add(&mut state, request);
-    let mut outcome = Outcome::default();
     // The first table brings both jobs, unless somebody made them before.
     let mut made = false;
     if state.jobs.capture.is_none() {
@@ -121,8 +122,40 @@ fn request(call: &Call<'_>, args: &Arguments<'_>, database: &str) -> Result<Requ
         );
         return Err(SqlError::new(22973, text));
     }
-    let partition_switch = args.bit("@allow_partition_switch")?.unwrap_or(true);
-    Ok(Request { table, name, role, index, net_changes, columns, key, filegroup, partition_switch })
+    // On a table without partitions the setting is ignored.
+    let wanted = args.bit("@allow_partition_switch")?.unwrap_or(true);
+    let partition_switch = wanted || !table.partitioned;
+    let warning = switch_warning(&table, wanted);
+    Ok(Request { table, name, role, index, net_changes, columns, key, filegroup, partition_switch, warning })
+}
+
+/// What the server says of `@allow_partition_switch`.
+fn switch_warning(table: &TableDef, wanted: bool) -> Option<SqlError> {
+    let name = format!("{}.{}", table.schema, table.name);
+    match (table.partitioned, wanted) {
+        (false, true) => None,
+        (false, false) => Some(message(
+            22857,
+            10,
+            format!(
+                "Warning: The @allow_partition_switch parameter is set to 0, but the table '{name}' is not partitioned. \
+                 The setting is ignored."
+            ),
+        )),
+        (true, false) => Some(message(
+            22356,
+            10,
+            format!("Warning: Partition switch operations on the source table '{name}' will be disallowed."),
+        )),
+        (true, true) => Some(message(
+            22855,
+            10,
+            format!(
+                "Warning: The @allow_partition_switch parameter is set to 1. Change data capture will not track changes \
+                 to the table '{name}' that come from a partition switch."
+            ),
+        )),
+    }
 }
 
 /// The error for a source table that is not there.

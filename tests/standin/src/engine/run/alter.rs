@@ -69,6 +69,9 @@ impl SqlSession {
                     session.alter_column(&mut table, spec)?;
                     session.save_altered(&mut table, text, true)
                 }
+                AlterAction::Switch { from, to, into } => {
+                    session.switch_partition(environment, &found, *from, to, *into)
+                }
                 AlterAction::Check | AlterAction::ChangeTracking => Ok(()),
             }
         })

@@ -1,23 +1,19 @@
-//! CREATE and DROP of tables, indexes and schemas; TRUNCATE; SELECT INTO.
+//! CREATE and DROP of tables and indexes; TRUNCATE.
 
 use std::sync::Arc;
 
-use rusqlite::params_from_iter;
-use rusqlite::types::Value as Stored;
-
-use super::super::bind::query::BoundQuery;
-use super::super::catalog::{self, Catalog, Column, Index, Table, same};
+use super::super::catalog::{self, Catalog, Index, Table, same};
 use super::super::environment::Environment;
 use super::super::error::{Result, cannot_drop, from_sqlite, invalid_object};
 use super::super::script::{CreateIndex, CreateTable, Kind, Name, Statement};
 use super::super::session::SqlSession;
-use super::super::values::{datetime, types};
+use super::super::values::datetime;
 use super::define::{key_columns, next_index};
 use super::store;
 use crate::cdc::DdlKind;
 use crate::session::Sink;
-use crate::table::{ChangeKind, Ddl};
-use crate::value::{SqlError, SqlType, Value};
+use crate::table::Ddl;
+use crate::value::SqlError;
 
 fn stored<T>(result: rusqlite::Result<T>) -> Result<T> {
     result.map_err(|error| from_sqlite(&error))
@@ -52,6 +48,11 @@ impl SqlSession {
             Kind::Truncate(name) => self.truncate(name),
             Kind::CreateIndex(index) => self.create_index(index),
             Kind::DropIndex { index, table, if_exists } => self.drop_index(index, table, *if_exists),
+            Kind::CreatePartitionFunction(function) => self.create_partition_function(function),
+            Kind::CreatePartitionScheme { name, function, all, groups } => {
+                self.create_partition_scheme(name, function, *all, groups)
+            }
+            Kind::DropPartition { scheme, name } => self.drop_partition(*scheme, name),
             Kind::CreateSchema(name) => self.create_schema(name),
             Kind::DropSchema { name, if_exists } => self.drop_schema(name, *if_exists),
             Kind::CreateDatabase(name) => self.create_database(name),
@@ -106,6 +107,9 @@ impl SqlSession {
             for constraint in &spec.constraints {
                 session.add_constraint(environment, changed, &mut table, constraint, None)?;
             }
+            if let Some(place) = &spec.partition {
+                table.partition = Some(super::partition::placed(changed, &table, place)?);
+            }
             session.keep_new(&table, text)
         })
     }
@@ -135,7 +139,7 @@ impl SqlSession {
     }
 
     /// Stores a new table and notes it in the log.
-    fn keep_new(&mut self, table: &Table, text: &str) -> Result<()> {
+    pub fn keep_new(&mut self, table: &Table, text: &str) -> Result<()> {
         stored(store::create(&self.connection, table))?;
         stored(catalog::save_table(&self.connection, table))?;
         if !table.is_temporary() {
@@ -149,7 +153,7 @@ impl SqlSession {
     }
 
     /// The schema and name of a new table; 2760 and 2714.
-    fn place(
+    pub fn place(
         &self,
         environment: &Environment,
         changed: &Catalog,
@@ -323,61 +327,10 @@ impl SqlSession {
             session.save_altered(&mut table, "", false)
         })
     }
-
-    /// SELECT … INTO.
-    pub fn select_into(&mut self, into: &[String], bound: &BoundQuery, params: &[Stored]) -> Result<u64> {
-        let local = into.last().is_some_and(|name| name.starts_with('#'));
-        self.change_catalog(local, |session, environment, changed| {
-            let (schema, name) = session.place(environment, changed, into, local)?;
-            let id = if local { session.shared.next_local_id() } else { changed.new_id() };
-            let mut table = empty_table(id, schema, name);
-            for (at, column) in bound.columns.iter().enumerate() {
-                if column.name.is_empty() {
-                    return Err(SqlError::new(1038, "An object or column name is missing or empty. For SELECT INTO statements, verify each column has a name. For other statements, look for empty alias names. Aliases defined as \"\" or [] are not allowed. Change the alias to a valid name.").severity(15));
-                }
-                let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
-                table.columns.push(Column {
-                    id: number,
-                    slot: number,
-                    name: column.name.clone(),
-                    ty: column.ty,
-                    nullable: column.nullable,
-                    identity: column.identity.then_some((1, 1)),
-                    computed: None,
-                    default: None,
-                    collation: types::is_text(column.ty).then(|| column.collation.0.to_owned()),
-                    rowguid: false,
-                });
-                (table.last_column, table.last_slot) = (number, number);
-            }
-            session.keep_new(&table, "")?;
-            let types: Vec<SqlType> = bound.columns.iter().map(|column| column.ty).collect();
-            let rows = session.read_all(&bound.sql, params, &types)?;
-            let count = rows.len() as u64;
-            for row in rows {
-                session.put(&table, None, &row)?;
-                if !local {
-                    session.transaction.note(table.id, ChangeKind::Insert(row));
-                }
-            }
-            Ok(count)
-        })
-    }
-
-    fn read_all(&self, sql: &str, params: &[Stored], types: &[SqlType]) -> Result<Vec<Vec<Value>>> {
-        let mut statement = stored(self.connection.prepare(sql))?;
-        let wanted = statement.parameter_count().min(params.len());
-        let mut rows = stored(statement.query(params_from_iter(&params[..wanted])))?;
-        let mut list = Vec::new();
-        while let Some(row) = stored(rows.next())? {
-            list.push(super::select::cells(row, types)?);
-        }
-        Ok(list)
-    }
 }
 
 /// A table without columns.
-fn empty_table(id: i32, schema: String, name: String) -> Table {
+pub fn empty_table(id: i32, schema: String, name: String) -> Table {
     let now = ticks();
     Table {
         id,
@@ -391,6 +344,7 @@ fn empty_table(id: i32, schema: String, name: String) -> Table {
         last_slot: 0,
         created: now,
         modified: now,
+        partition: None,
     }
 }
 

@@ -101,14 +101,13 @@ impl SqlSession {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The rows of every table of the user database.
-    fn row_counts(&self, environment: &Environment) -> Result<BTreeMap<i32, i64>> {
-        let count = |table: &Arc<super::super::catalog::Table>| {
-            let sql = format!("SELECT count(*) FROM {}", table.stored());
-            let count = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(|error| from_sqlite(&error))?;
-            Ok((table.id, count))
-        };
-        environment.catalog.tables.values().map(count).collect()
+    /// The rows of every table of the user database, by table and partition.
+    fn row_counts(&self, environment: &Arc<Environment>) -> Result<BTreeMap<(i32, i32), i64>> {
+        let mut counts = BTreeMap::new();
+        for table in environment.catalog.tables.values() {
+            counts.extend((1..).zip(self.partition_rows(environment, table)?).map(|(at, rows)| ((table.id, at), rows)));
+        }
+        Ok(counts)
     }
 
     fn one(&self, sql: &str, params: &[Stored]) -> Result<Stored> {

@@ -5,9 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::super::error::Result;
 use super::control::starts;
 use super::cursor::Cursor;
-use super::{
-    AlterAction, AlterTable, ColumnSpec, ConstraintKind, ConstraintSpec, CreateIndex, CreateTable, Kind, Name, Security,
-};
+use super::{ColumnSpec, ConstraintKind, ConstraintSpec, CreateIndex, CreateTable, Kind, Name, Security};
 
 /// A statement that begins with CREATE, ALTER, DROP or TRUNCATE.
 pub fn statement(cursor: &mut Cursor) -> Result<Kind> {
@@ -27,7 +25,7 @@ pub fn statement(cursor: &mut Cursor) -> Result<Kind> {
         return Ok(Kind::DropTable { names, if_exists });
     }
     if cursor.words(&["alter", "table"]) {
-        return alter_table(cursor).map(|alter| Kind::AlterTable(Box::new(alter)));
+        return super::alter::table(cursor).map(|alter| Kind::AlterTable(Box::new(alter)));
     }
     if cursor.words(&["drop", "index"]) {
         return drop_index(cursor);
@@ -47,7 +45,10 @@ pub fn statement(cursor: &mut Cursor) -> Result<Kind> {
         return cursor.name().map(Kind::CreateDatabase);
     }
     if cursor.words(&["alter", "database"]) {
-        return alter_database(cursor);
+        return super::alter::database(cursor);
+    }
+    if let Some(partition) = super::partition::statement(cursor)? {
+        return Ok(partition);
     }
     let place = cursor.at;
     if cursor.word("create") {
@@ -113,6 +114,8 @@ fn storage(cursor: &mut Cursor) -> Result<()> {
         if cursor.is_word("with") && cursor.peek_at(1) == Some(&Token::LParen) {
             cursor.at += 1;
             cursor.at = cursor.closing()?;
+        } else if super::partition::placed(cursor)?.is_some() {
+            // An index of a partitioned table lies where the table does.
         } else if cursor.is_word("on")
             && (cursor.is_word_at(1, "primary")
                 || matches!(cursor.peek_at(1), Some(Token::Word(w)) if w.quote_style.is_some()))
@@ -144,8 +147,9 @@ pub fn table_body(cursor: &mut Cursor, name: Name) -> Result<CreateTable> {
         }
     }
     cursor.expect(&Token::RParen)?;
+    let partition = super::partition::placed(cursor)?;
     storage(cursor)?;
-    Ok(CreateTable { name, columns, constraints })
+    Ok(CreateTable { name, columns, constraints, partition })
 }
 
 /// Where a column's or constraint's inner expression without parentheses ends.
@@ -177,7 +181,8 @@ fn expression_text(cursor: &mut Cursor, end: usize) -> Result<String> {
     Ok(cursor.text(start, end))
 }
 
-fn column(cursor: &mut Cursor) -> Result<ColumnSpec> {
+/// A column as declared.
+pub fn column(cursor: &mut Cursor) -> Result<ColumnSpec> {
     let name = cursor.name()?;
     let mut spec = ColumnSpec {
         name,
@@ -246,7 +251,7 @@ fn column_options(cursor: &mut Cursor, spec: &mut ColumnSpec) -> Result<()> {
 }
 
 /// A constraint, if one comes next; `column` when it belongs to a column.
-fn constraint(cursor: &mut Cursor, column: Option<&str>) -> Result<Option<ConstraintSpec>> {
+pub fn constraint(cursor: &mut Cursor, column: Option<&str>) -> Result<Option<ConstraintSpec>> {
     let name = if cursor.word("constraint") { Some(cursor.name()?) } else { None };
     let own = |columns: Vec<(String, bool)>| match column {
         Some(column) if columns.is_empty() => vec![(column.to_owned(), false)],
@@ -334,90 +339,4 @@ fn foreign_key(cursor: &mut Cursor, name: Option<String>, column: Option<&str>) 
     }
     cursor.words(&["not", "for", "replication"]);
     Ok(ConstraintSpec { name, kind: ConstraintKind::Foreign { columns, table, references, on_delete, on_update } })
-}
-
-fn alter_table(cursor: &mut Cursor) -> Result<AlterTable> {
-    let table = cursor.object()?;
-    if cursor.words(&["alter", "column"]) {
-        let mut spec = column(cursor)?;
-        if spec.computed.is_some() || spec.identity.is_some() {
-            return Err(cursor.error());
-        }
-        spec.constraints.clear();
-        return Ok(AlterTable { table, action: AlterAction::AlterColumn(spec) });
-    }
-    if cursor.words(&["drop", "column"]) {
-        let if_exists = cursor.words(&["if", "exists"]);
-        let mut names = vec![cursor.name()?];
-        while cursor.token(&Token::Comma) {
-            cursor.word("column");
-            names.push(cursor.name()?);
-        }
-        return Ok(AlterTable { table, action: AlterAction::DropColumns { names, if_exists } });
-    }
-    if cursor.word("drop") {
-        cursor.word("constraint");
-        let if_exists = cursor.words(&["if", "exists"]);
-        let mut names = vec![cursor.name()?];
-        while cursor.token(&Token::Comma) {
-            names.push(cursor.name()?);
-        }
-        return Ok(AlterTable { table, action: AlterAction::DropConstraints { names, if_exists } });
-    }
-    if cursor.words(&["enable", "change_tracking"]) || cursor.words(&["disable", "change_tracking"]) {
-        return Ok(AlterTable { table, action: AlterAction::ChangeTracking });
-    }
-    if cursor.word("with") {
-        let known = cursor.word("check") || cursor.word("nocheck");
-        if !known {
-            return Err(cursor.error());
-        }
-    }
-    if cursor.word("check") || cursor.word("nocheck") {
-        cursor.expect_word("constraint")?;
-        let _ = cursor.word("all") || cursor.name().is_ok();
-        return Ok(AlterTable { table, action: AlterAction::Check });
-    }
-    cursor.expect_word("add")?;
-    let (mut columns, mut constraints) = (Vec::new(), Vec::new());
-    loop {
-        if let Some(found) = constraint(cursor, None)? {
-            constraints.push(found);
-        } else {
-            columns.push(column(cursor)?);
-        }
-        if !cursor.token(&Token::Comma) {
-            return Ok(AlterTable { table, action: AlterAction::Add { columns, constraints } });
-        }
-    }
-}
-
-fn alter_database(cursor: &mut Cursor) -> Result<Kind> {
-    let name = if cursor.word("current") { None } else { Some(cursor.name()?) };
-    cursor.expect_word("set")?;
-    let mut options = Vec::new();
-    loop {
-        let option = cursor.any_word()?;
-        cursor.token(&Token::Eq);
-        let value = match cursor.peek() {
-            Some(Token::Number(..)) => cursor.number()?.to_string(),
-            Some(Token::Word(_)) if !starts(cursor) && !cursor.is_word("with") => cursor.any_word()?,
-            _ => String::new(),
-        };
-        options.push((option, value));
-        if !cursor.token(&Token::Comma) {
-            break;
-        }
-    }
-    if cursor.words(&["with", "rollback"]) {
-        if cursor.word("after") {
-            cursor.number()?;
-            cursor.word("seconds");
-        } else {
-            cursor.expect_word("immediate")?;
-        }
-    } else {
-        cursor.words(&["with", "no_wait"]);
-    }
-    Ok(Kind::AlterDatabase { name, options })
 }

@@ -3,12 +3,14 @@
 //! Queries and expressions are sqlparser's; what surrounds them in T-SQL (control flow, variables, DDL, procedures,
 //! statements that need no semicolon between them) is read here, token by token.
 
+mod alter;
 mod call;
 mod control;
 pub mod cursor;
 mod ddl;
 mod dml;
 pub mod lexer;
+mod partition;
 mod security;
 mod variables;
 
@@ -68,6 +70,9 @@ pub enum Kind {
     Truncate(Name),
     CreateIndex(Box<CreateIndex>),
     DropIndex { index: String, table: Name, if_exists: bool },
+    CreatePartitionFunction(Box<PartitionFunction>),
+    CreatePartitionScheme { name: String, function: String, all: bool, groups: Vec<String> },
+    DropPartition { scheme: bool, name: String },
     CreateSchema(String),
     DropSchema { name: String, if_exists: bool },
     CreateDatabase(String),
@@ -240,6 +245,21 @@ pub struct CreateTable {
     pub columns: Vec<ColumnSpec>,
     /// Table constraints.
     pub constraints: Vec<ConstraintSpec>,
+    /// Partition scheme, and the column that decides.
+    pub partition: Option<(String, String)>,
+}
+
+/// CREATE PARTITION FUNCTION.
+#[derive(Debug, Clone)]
+pub struct PartitionFunction {
+    /// Name.
+    pub name: String,
+    /// Type of the column.
+    pub ty: SqlType,
+    /// RANGE RIGHT.
+    pub right: bool,
+    /// Boundaries, as written.
+    pub boundaries: Vec<String>,
 }
 
 /// A column as declared.
@@ -300,6 +320,7 @@ pub enum AlterAction {
     DropColumns { names: Vec<String>, if_exists: bool },
     DropConstraints { names: Vec<String>, if_exists: bool },
     AlterColumn(ColumnSpec),
+    Switch { from: Option<i64>, to: Name, into: Option<i64> },
     Check,
     ChangeTracking,
 }

@@ -22,8 +22,8 @@ pub struct Sight<'a> {
     pub environment: &'a Environment,
     /// Whether the view is one of the user database, not of `master` and its like.
     pub user: bool,
-    /// Rows of each table, for the views that tell them.
-    pub rows: BTreeMap<i32, i64>,
+    /// Rows of each table's partitions, for the views that tell them.
+    pub rows: BTreeMap<(i32, i32), i64>,
 }
 
 impl Sight<'_> {
