@@ -120,7 +120,7 @@ fn signal(task: &Running, name: &str) -> anyhow::Result<()> {
 /// The source goes on: another worker's window is another.
 async fn change(shop: &mut WatchedShop, scene: Scene, turn: u32) -> anyhow::Result<()> {
     let sql = format!(
-        "UPDATE dbo.Things SET Note = N'turn {turn}' WHERE ID = 1; INSERT INTO dbo.Things VALUES ({}, N'new')",
+        "UPDATE dbo.Things SET Note = N'turn {turn}' WHERE ID = 1; INSERT INTO dbo.Things (ID, Note) VALUES ({}, N'new')",
         1000 + turn
     );
     // Before the first check nothing captures yet.

@@ -80,6 +80,21 @@ mod matrix {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_an_extract_that_goes_over_to_another_instance() -> anyhow::Result<()> {
+        all_points(Scene::ExtractHandover).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_check_that_drops_the_old_instance() -> anyhow::Result<()> {
+        all_points(Scene::CheckHandedOver).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_load_of_an_added_column() -> anyhow::Result<()> {
+        all_points(Scene::LoadBackfill).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn r7_r8_a_load_of_a_snapshot() -> anyhow::Result<()> {
         all_points(Scene::LoadSnapshot).await
     }

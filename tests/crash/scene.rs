@@ -25,6 +25,12 @@ pub enum Scene {
     ExtractWindow,
     /// History purged before it was read; extract that may open a generation.
     ExtractGap,
+    /// A column that was added, and an instance that has it, not yet gone over to; extract.
+    ExtractHandover,
+    /// A table that has gone over to an instance with an added column; check, which drops the old one.
+    CheckHandedOver,
+    /// The rows that hold a value in an added column, not applied; load.
+    LoadBackfill,
     /// A snapshot that is not applied; load.
     LoadSnapshot,
     /// Two windows that are not applied; load.
@@ -37,7 +43,7 @@ pub enum Scene {
 
 impl Scene {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::FirstCheck,
         Self::CheckPending,
         Self::CheckLeftovers,
@@ -45,6 +51,9 @@ impl Scene {
         Self::ExtractPieces,
         Self::ExtractWindow,
         Self::ExtractGap,
+        Self::ExtractHandover,
+        Self::CheckHandedOver,
+        Self::LoadBackfill,
         Self::LoadSnapshot,
         Self::LoadWindows,
         Self::LoadResync,
@@ -54,10 +63,14 @@ impl Scene {
     /// The task that is caught.
     pub fn task(self) -> &'static [&'static str] {
         match self {
-            Self::FirstCheck | Self::CheckPending => &["check"],
+            Self::FirstCheck | Self::CheckPending | Self::CheckHandedOver => &["check"],
             Self::CheckLeftovers => &["check", "--no-resume"],
-            Self::ExtractSnapshot | Self::ExtractPieces | Self::ExtractWindow | Self::ExtractGap => &["extract"],
-            Self::LoadSnapshot | Self::LoadWindows | Self::LoadResync => &["load"],
+            Self::ExtractSnapshot
+            | Self::ExtractPieces
+            | Self::ExtractWindow
+            | Self::ExtractGap
+            | Self::ExtractHandover => &["extract"],
+            Self::LoadBackfill | Self::LoadSnapshot | Self::LoadWindows | Self::LoadResync => &["load"],
             Self::Resync => &["resync", "--table", "dbo.Things", "--yes"],
         }
     }
@@ -65,10 +78,10 @@ impl Scene {
     /// The durable steps that the task takes here.
     pub fn steps(self) -> &'static [Step] {
         use Step::{
-            AppliedMarked, BucketCreated, Committed, DatabaseEnabled, GenerationOpened, HistoryPurged, InstanceMade,
-            KeysDeleted, Locked, ManifestWritten, ObjectRemoved, PartCopied, PartPut, PartsVerified, PieceSent,
-            ProbeWritten, RowsInserted, SchemasCommitted, TablesCommitted, TablesMade, UploadAborted, UploadBegun,
-            UploadCompleted, WatermarkMoved,
+            AppliedMarked, BucketCreated, Committed, DatabaseEnabled, GenerationOpened, HistoryPurged, InstanceDropped,
+            InstanceMade, KeysDeleted, Locked, ManifestWritten, ObjectRemoved, PartCopied, PartPut, PartsVerified,
+            PieceSent, ProbeWritten, RowsInserted, SchemasCommitted, TablesCommitted, TablesMade, UploadAborted,
+            UploadBegun, UploadCompleted, WatermarkMoved,
         };
         match self {
             Self::FirstCheck => &[
@@ -82,6 +95,9 @@ impl Scene {
                 GenerationOpened,
             ],
             Self::CheckLeftovers => &[ObjectRemoved, UploadAborted],
+            Self::CheckHandedOver => &[InstanceDropped],
+            Self::ExtractHandover => &[PartPut, PartsVerified, ManifestWritten],
+            Self::LoadBackfill => &[KeysDeleted, RowsInserted, WatermarkMoved, Committed],
             Self::ExtractPieces => &[UploadBegun, PieceSent, UploadCompleted, PartPut],
             // Behind a first copy there is nothing to purge.
             Self::ExtractSnapshot => &[PartPut, PartsVerified, ManifestWritten, UploadAborted, ObjectRemoved],
@@ -112,6 +128,8 @@ impl Scene {
                 2
             }
             (Self::LoadResync, Step::ObjectRemoved) => 5,
+            // The window up to the new instance, and the backfill.
+            (Self::ExtractHandover, _) | (Self::LoadBackfill, _) => 2,
             _ => 1,
         }
     }
@@ -156,6 +174,17 @@ impl Scene {
                 shop.change("UPDATE dbo.Things SET Note = N'purged unread' WHERE ID = 3").await?;
                 purge(&mut shop).await?;
             }
+            Self::ExtractHandover => {
+                hand_over(&mut shop).await?;
+            }
+            Self::LoadBackfill => {
+                hand_over(&mut shop).await?;
+                shop.stage.task(&["extract"]).await?.expect(0)?;
+            }
+            Self::CheckHandedOver => {
+                hand_over(&mut shop).await?;
+                shop.stage.extract_and_load().await?;
+            }
             Self::LoadResync => {
                 shop.stage.extract_and_load().await?;
                 extract_twice(&mut shop).await?;
@@ -193,6 +222,15 @@ async fn extract_twice(shop: &mut WatchedShop) -> anyhow::Result<()> {
         shop.stage.task(&["extract"]).await?.expect(0)?;
     }
     Ok(())
+}
+
+/// A synced table with a column added and an instance that has it, changes before and after.
+async fn hand_over(shop: &mut WatchedShop) -> anyhow::Result<()> {
+    shop.stage.extract_and_load().await?;
+    shop.sql.run("ALTER TABLE dbo.Things ADD Colour nvarchar(20) NULL").await?;
+    shop.sql.run("UPDATE dbo.Things SET Colour = N'early' WHERE ID < 3").await?;
+    shop.check().await?;
+    shop.change("UPDATE dbo.Things SET Colour = N'late' WHERE ID = 2").await
 }
 
 /// Two parts and an unfinished upload of an attempt that is no more.
