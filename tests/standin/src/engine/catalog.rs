@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize};
 
+pub use super::partitions::{PartitionFunction, PartitionScheme, Partitioned};
 use super::values::{collation, types};
 use crate::table::{ColumnDef, IndexDef, TableDef};
 use crate::value::SqlType;
@@ -49,42 +50,6 @@ pub struct State {
     pub partition_functions: Vec<PartitionFunction>,
     /// Partition schemes.
     pub partition_schemes: Vec<PartitionScheme>,
-}
-
-/// A partition function.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PartitionFunction {
-    /// `function_id`.
-    pub id: i32,
-    /// Name.
-    pub name: String,
-    /// Type of the column.
-    #[serde(with = "type_text")]
-    pub ty: SqlType,
-    /// RANGE RIGHT: a boundary begins the partition at its right.
-    pub right: bool,
-    /// Boundaries in order, as they were written.
-    pub boundaries: Vec<String>,
-}
-
-/// A partition scheme, all of whose partitions lie in the primary file group.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PartitionScheme {
-    /// `data_space_id`.
-    pub id: i32,
-    /// Name.
-    pub name: String,
-    /// Its function.
-    pub function: i32,
-}
-
-/// Where a partitioned table lies.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Partitioned {
-    /// Scheme.
-    pub scheme: i32,
-    /// Column that decides.
-    pub column: i32,
 }
 
 /// A user or role.
@@ -234,7 +199,7 @@ pub struct Foreign {
     pub on_update: String,
 }
 
-mod type_text {
+pub mod type_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     use crate::value::SqlType;
@@ -336,15 +301,6 @@ impl Catalog {
     /// The user or role of that name.
     pub fn principal(&self, name: &str) -> Option<&Principal> {
         self.state.principals.iter().find(|principal| same(&principal.name, name))
-    }
-
-    /// The function and the column by which a table is partitioned.
-    pub fn partitioning<'a>(&'a self, table: &'a Table) -> Option<(&'a PartitionFunction, &'a Column)> {
-        let placed = table.partition?;
-        let scheme = self.state.partition_schemes.iter().find(|scheme| scheme.id == placed.scheme)?;
-        let function = self.state.partition_functions.iter().find(|function| function.id == scheme.function)?;
-        let column = table.columns.iter().find(|column| column.id == placed.column)?;
-        Some((function, column))
     }
 
     /// A new object id.

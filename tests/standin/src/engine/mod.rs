@@ -7,7 +7,7 @@
 //! | `functions` | built-in functions, by family |
 //! | `values` | types, conversion, arithmetic, collation, storage |
 //! | `operation` | how `SQLite` calls back into `functions` |
-//! | `catalog`, `views` | the catalogue, and the views that show it |
+//! | `catalog`, `partitions`, `views` | the catalogue, and the views that show it |
 //! | `controls` | what a test orders by `EXEC sys.sp_standin_…` |
 //! | `injected`, `during`, `slow` | errors (`messages` has their texts), cleanups in mid-read and slow rows that a test orders |
 //! | `run` | runs statements: rows out, rows in, DDL, transactions, procedures |
@@ -25,6 +25,7 @@ mod functions;
 mod injected;
 mod messages;
 mod operation;
+mod partitions;
 mod run;
 mod script;
 mod server;
