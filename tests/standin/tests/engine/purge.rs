@@ -16,7 +16,7 @@ const STATE: &str = "SELECT (SELECT COUNT(*) FROM cdc.dbo_t_CT), (SELECT COUNT(*
 /// Three transactions, seconds apart.
 fn three(session: &mut dyn Session) {
     for id in 1..=3 {
-        ok(session, &format!("INSERT t VALUES ({id}, 'x'); EXEC sys.sp_standin_advance_clock @seconds = 60"));
+        ok(session, &format!("INSERT t VALUES ({id}, 'x'); EXEC sys.sp_standin_advance_clock @seconds = 61"));
     }
     ok(session, "EXEC sys.sp_cdc_scan");
 }
@@ -87,7 +87,7 @@ fn the_job_keeps_its_retention_by_the_clock_that_tests_push() {
     ok(session, "EXEC sys.sp_standin_fail_cleanup @number = 22852; EXEC sys.sp_cdc_start_job N'cleanup'");
     assert_eq!(state(session), ints([3, 4, 0]));
     ok(session, "EXEC sys.sp_cdc_start_job N'cleanup'");
-    // The newest commit is 120 seconds younger than the first of three, and 60 than the second.
+    // The newest commit is 122 seconds younger than the first of three, and 61 than the second.
     assert_eq!(cell(session, "SELECT MIN(id) FROM cdc.dbo_t_CT"), Value::Int(2));
     assert_eq!(state(session), ints([2, 2, 0]));
 }
