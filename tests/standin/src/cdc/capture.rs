@@ -6,6 +6,7 @@ use crate::value::SqlError;
 use super::instance::Instance;
 use super::log::{Entry, LoggedRow, Transaction};
 use super::lsn::Lsn;
+use super::retype::Conversion;
 use super::scans::Progress;
 use super::split;
 use super::state::{Mapping, State};
@@ -19,13 +20,13 @@ pub fn cycle(state: &mut State, maxtrans: i64) -> Result<i64, SqlError> {
     let start = state.clock.now();
     let mut progress = Progress::default();
     while progress.transactions < maxtrans {
-        if let Some(error) = state.log.next().and_then(|next| refusal(&state.instances, next)) {
+        if let Some(error) = state.log.next().and_then(|next| refusal(&state.instances, next, state.conversion)) {
             progress.error = Some(error);
             break;
         }
         let Some(transaction) = state.log.take() else { break };
         progress.transactions += 1;
-        progress.commands += apply(&mut state.instances, &transaction);
+        progress.commands += apply(&mut state.instances, &transaction, state.conversion);
         let first = progress.range.map_or(transaction.commit, |(first, _)| first);
         progress.range = Some((first, transaction.commit));
         state.mapping.push(Mapping {
@@ -44,13 +45,13 @@ pub fn cycle(state: &mut State, maxtrans: i64) -> Result<i64, SqlError> {
 }
 
 /// Why a transaction cannot be applied: a definition that the change table's rows do not fit.
-fn refusal(instances: &[Instance], transaction: &Transaction) -> Option<SqlError> {
+fn refusal(instances: &[Instance], transaction: &Transaction, conversion: Conversion) -> Option<SqlError> {
     transaction.entries.iter().find_map(|entry| {
         let Entry::Ddl(_, Ddl { object_id, after: Some(after), .. }) = entry else { return None };
         instances
             .iter()
             .filter(|instance| concerns(instance, *object_id, transaction.commit))
-            .find_map(|instance| instance.misfit(after))
+            .find_map(|instance| instance.misfit(after, conversion))
     })
 }
 
@@ -60,7 +61,7 @@ fn concerns(instance: &Instance, object_id: i32, commit: Lsn) -> bool {
 }
 
 /// Applies a transaction to all instances; returns how many changes were written.
-fn apply(instances: &mut [Instance], transaction: &Transaction) -> i64 {
+fn apply(instances: &mut [Instance], transaction: &Transaction, conversion: Conversion) -> i64 {
     let mut written = 0;
     for instance in instances.iter_mut() {
         let mut command = 0;
@@ -78,7 +79,7 @@ fn apply(instances: &mut [Instance], transaction: &Transaction) -> i64 {
                     command = write(instance, transaction.commit, command, &statement);
                     statement.clear();
                     if let Some(after) = &ddl.after {
-                        instance.apply_ddl(after, ddl, *lsn, transaction.time);
+                        instance.apply_ddl(after, ddl, (*lsn, transaction.time), conversion);
                     }
                 }
                 Entry::Row(_) | Entry::Ddl(..) => {}

@@ -7,7 +7,7 @@ use super::clock::Moment;
 use super::lsn::Lsn;
 use super::numbered::{Logged, Numbered};
 use super::packed::{Packed, pack, unpack};
-use super::retype;
+use super::retype::{self, Conversion};
 use super::split::RowChange;
 
 /// A captured column.
@@ -182,7 +182,7 @@ impl Instance {
     }
 
     /// Follows the source's new definition and remembers the statement.
-    pub fn apply_ddl(&mut self, after: &TableDef, ddl: &Ddl, lsn: Lsn, time: Moment) {
+    pub fn apply_ddl(&mut self, after: &TableDef, ddl: &Ddl, (lsn, time): (Lsn, Moment), conversion: Conversion) {
         let mut required_column_update = false;
         for ordinal in 0..self.columns.len() {
             let column = &mut self.columns[ordinal];
@@ -193,11 +193,12 @@ impl Instance {
                 continue;
             }
             required_column_update = true;
+            let from = column.sql_type();
             column.source_type = now.sql_type;
             let to = column.sql_type();
             for row in self.changes.iter_mut() {
                 let mut values = unpack(&row.values);
-                if let Ok(value) = retype::retype(&values[ordinal], to) {
+                if let Ok(value) = retype::converted(&values[ordinal], (from, to), conversion) {
                     values[ordinal] = value;
                 }
                 row.values = pack(&values);
@@ -209,7 +210,7 @@ impl Instance {
     }
 
     /// The first value in the change table that does not fit the source's new definition: capture stops there.
-    pub fn misfit(&self, after: &TableDef) -> Option<crate::value::SqlError> {
+    pub fn misfit(&self, after: &TableDef, conversion: Conversion) -> Option<crate::value::SqlError> {
         let changed: Vec<(usize, SqlType)> = self
             .columns
             .iter()
@@ -226,7 +227,8 @@ impl Instance {
             let values = unpack(&row.values);
             changed.iter().find_map(|&(ordinal, to)| {
                 let place = || (self.table_name(), self.columns[ordinal].name.clone());
-                retype::retype(&values[ordinal], to).err().map(|failure| failure.error(place()))
+                let from = self.columns[ordinal].sql_type();
+                retype::converted(&values[ordinal], (from, to), conversion).err().map(|failure| failure.error(place()))
             })
         })
     }

@@ -45,6 +45,7 @@ use crate::value::{Column, SqlError, SqlType, Value};
 use functions::Function;
 use jobs::Shared;
 pub use lsn::Lsn;
+pub use retype::Conversion;
 pub use state::Image;
 use state::State;
 
@@ -288,6 +289,12 @@ impl Cdc {
     /// `sys.dm_cdc_errors`.
     pub fn errors(&self) -> Rows {
         self.shared.state.lock().scans.errors()
+    }
+
+    /// Sets how values of a change table are converted when their column changes its type in a way that is not among
+    /// the common ones, which CDC knows itself.
+    pub fn set_conversion(&self, conversion: Conversion) {
+        self.shared.state.lock().conversion = conversion;
     }
 
     /// Lets the next cleanups fail with that number; `None` if no cleanup fails so.

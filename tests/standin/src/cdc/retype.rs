@@ -41,6 +41,20 @@ impl Misfit {
     }
 }
 
+/// How the server converts a value from one type to another; none where it does not.
+pub type Conversion = fn(&Value, SqlType, SqlType) -> Option<Value>;
+
+/// The value as the new type holds it, where need be by the server's own conversion.
+///
+/// # Errors
+/// When the new type cannot hold it.
+pub fn converted(value: &Value, (from, to): (SqlType, SqlType), conversion: Conversion) -> Result<Value, Misfit> {
+    match retype(value, to) {
+        Err(Misfit::Conversion) => conversion(value, from, to).ok_or(Misfit::Conversion),
+        settled => settled,
+    }
+}
+
 /// The value as the new type holds it.
 ///
 /// # Errors

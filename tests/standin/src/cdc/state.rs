@@ -13,6 +13,7 @@ use super::jobs::Jobs;
 use super::log::Log;
 use super::lsn::Lsn;
 use super::numbered::{Logged, Numbered};
+use super::retype::Conversion;
 use super::scans::Scans;
 
 /// A row of `cdc.lsn_time_mapping`.
@@ -70,6 +71,8 @@ pub struct State {
     pub scans: Scans,
     /// How long a database may be idle before it gets a placeholder in the time mapping.
     pub idle: Duration,
+    /// How the server converts values whose column changes its type.
+    pub conversion: Conversion,
     /// How the next cleanups fail.
     pub cleanup_failures: VecDeque<Failure>,
     next_object_id: i32,
@@ -87,6 +90,7 @@ impl State {
             jobs: Jobs::new(capture_interval),
             scans: Scans::default(),
             idle: Duration::from_mins(5),
+            conversion: |_, _, _| None,
             cleanup_failures: VecDeque::new(),
             next_object_id: 1_900_000_000,
         }

@@ -15,6 +15,7 @@ use super::injected::Injected;
 use super::operation::{self, Operations};
 use super::session::SqlSession;
 use super::slow::SlowRows;
+use super::values::convert::{Target, convert};
 use super::values::{collation, datetime};
 use crate::cdc::{self, Cdc};
 use crate::session::{Login, Server, Session};
@@ -267,6 +268,7 @@ impl Engine {
             restored: Mutex::new(Vec::new()),
             epoch: AtomicU64::new(0),
         };
+        shared.cdc.set_conversion(|value, from, to| convert(value, from, Target::of(to)).ok());
         let connection = shared.connect(&Arc::new(Operations::default()))?;
         if !catalog::exists(&connection)? {
             catalog::create(&connection)?;

@@ -117,6 +117,39 @@ fn a_type_follows_once_capture_reads_the_statement() {
     assert_eq!(errors(session, "INSERT t VALUES (3, NULL)"), [515]);
 }
 
+/// What the source converts, its change table converts alike.
+#[test]
+fn any_type_that_the_source_takes_the_changes_take() {
+    for (value, from, to, shown) in [
+        ("'2024-05-06'", "varchar(20)", "date", "2024-05-06"),
+        ("'2024-05-06'", "date", "varchar(20)", "2024-05-06"),
+        ("'2024-05-06T07:08:09'", "datetime", "datetime2(0)", "2024-05-06 07:08:09"),
+        ("'2024-05-06T07:08:09'", "datetime2(0)", "nvarchar(30)", "2024-05-06 07:08:09"),
+        ("2.5", "float", "decimal(9, 3)", "2.500"),
+        ("2.5", "decimal(9, 3)", "float", "2.5"),
+        ("1", "int", "float", "1"),
+        ("1", "bit", "bigint", "1"),
+        ("12", "money", "decimal(9, 2)", "12.00"),
+        (
+            "'00000000-0000-0000-0000-00000000000A'",
+            "uniqueidentifier",
+            "char(36)",
+            "00000000-0000-0000-0000-00000000000A",
+        ),
+    ] {
+        let engine = server();
+        let mut session = connect(&engine);
+        let session = session.as_mut();
+        ok(session, &format!("CREATE TABLE t (id int PRIMARY KEY, v {from}); EXEC sys.sp_cdc_enable_db"));
+        assert_eq!(enable(session, "dbo_t"), [0; 0]);
+        ok(session, &format!("EXEC sys.sp_cdc_stop_job 'capture'; INSERT t VALUES (1, {value}); {SCAN}"));
+        ok(session, &format!("ALTER TABLE t ALTER COLUMN v {to}; UPDATE t SET id = 2; {SCAN}"));
+        let text = "SELECT DISTINCT CAST(v AS nvarchar(40)) FROM";
+        assert_eq!(texts(session, &format!("{text} t")), [shown], "{from} to {to}");
+        assert_eq!(texts(session, &format!("{text} cdc.dbo_t_CT")), [shown], "{from} to {to}");
+    }
+}
+
 /// Reference, section 8: shrinking can stop capture (2628, 8115).
 #[test]
 fn a_type_that_the_changes_do_not_fit_stops_capture() {
