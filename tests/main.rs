@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod ddl;
 mod faults;
+mod histories;
 mod messages;
 mod overlap;
 mod recovery;

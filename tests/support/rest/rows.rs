@@ -78,6 +78,10 @@ async fn describe(source: &mut Sql, schema: &str, name: &str) -> anyhow::Result<
                 (format!("CAST({here} AS nvarchar(max))"), format!("{there}::text"))
             }
             "date" => (format!("CONVERT(nvarchar(10), {here}, 23)"), format!("to_char({there}, 'YYYY-MM-DD')")),
+            // The text of it ends where the type's digits do.
+            "datetime2" => {
+                (format!("CONVERT(nvarchar(26), {here}, 121)"), format!("to_char({there}, 'YYYY-MM-DD HH24:MI:SS.US')"))
+            }
             "uniqueidentifier" => (format!("LOWER(CAST({here} AS nvarchar(36)))"), format!("{there}::text")),
             "binary" | "varbinary" => {
                 (format!("CONVERT(nvarchar(max), {here}, 2)"), format!("upper(encode({there}, 'hex'))"))
