@@ -63,6 +63,8 @@ kinds! {
     NoKey,
     /// The table's columns or key differ from those of its open generation in a way that is not followed.
     Drift,
+    /// What was read of the table's definition is older than its ledger, or the table changed meanwhile.
+    Outdated,
     /// The table was synced and is not at the source any more.
     TableGone,
     /// Rows of the table may move without a trace in its history.

@@ -34,6 +34,7 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::SourceBusy
         | Kind::CaptureNeverRan
         | Kind::Sentinel
+        | Kind::Outdated
         | Kind::Ahead
         | Kind::BucketUnreachable
         | Kind::LedgerUnreadable

@@ -57,6 +57,8 @@ pub struct SourceTable {
     pub blocked: Option<std::sync::Arc<Error>>,
     /// What a person should know.
     pub findings: Vec<String>,
+    /// The columns of its primary key, by which the source captures it unless told otherwise.
+    pub primary_key: Vec<String>,
     /// Tells the table and its columns from others of the same names that stood there before. Opaque.
     pub incarnation: String,
 }
@@ -214,8 +216,14 @@ pub trait Source: Sized + Send + 'static {
     /// The login lacks the right, or the source refuses.
     fn disable_table(&mut self, table: &TableName, capture: &Capture) -> impl Future<Output = Result<()>> + Send;
 
-    /// Whether every value that a column held is the same after its definition became another.
-    fn keeps_values(before: &Column, now: &Column) -> bool;
+    /// As what a column flows on whose definition became another; `None` where the values that it held may have changed.
+    fn follow(before: &Column, now: &Column) -> Option<Column>;
+
+    /// The first position at or after `at` at which the source knows a commit; `None` if it knows none yet.
+    ///
+    /// # Errors
+    /// The connection failed, or the login may not read it.
+    fn commit_from(&mut self, at: &Position) -> impl Future<Output = Result<Option<Position>>> + Send;
 
     /// The last position captured. A capture job that has just been made is waited for.
     ///

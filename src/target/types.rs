@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Engine;
+use crate::config::{Config, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::table::{ColumnType, Table};
 
@@ -42,19 +42,34 @@ fn postgres(column_type: ColumnType) -> String {
     fixed.to_owned()
 }
 
-/// The target types of a table's columns, in order: those configured for it, the engine's own for the rest.
+/// Checks the target types that are configured for a table, given as the source has it and as it flows.
 ///
 /// # Errors
-/// [`Kind::Config`]: a type is configured for a column that does not flow, or is no type.
-pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, String>) -> Result<Vec<String>> {
-    for (column, configured) in overrides {
-        if !table.columns.iter().any(|known| same(&known.name, column)) {
-            let known: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
+/// [`Kind::Config`]: a type is configured for a column that the table does not have, or is no type.
+pub fn check_overrides(config: &Config, tables: &[&Table]) -> Result<()> {
+    let Some(table) = tables.first() else { return Ok(()) };
+    let overrides = config.options(&table.name, same).columns;
+    let columns = || tables.iter().flat_map(|table| &table.columns).map(|column| column.name.as_str());
+    for column in overrides.keys() {
+        if !columns().any(|known| same(known, column)) {
+            let mut known: Vec<_> = columns().collect();
+            known.dedup();
             let message = format!("a target type is configured for column '{column}', which the table does not send");
             return Err(Error::new(Kind::Config, message)
                 .on(&table.name)
                 .advice(format!("Mend 'columns' in its [[table]] entry; the table sends {}", known.join(", "))));
         }
+    }
+    Ok(())
+}
+
+/// The target types of a table's columns, in order: those configured for it, the engine's own for the rest. Types for
+/// columns that the table does not have wait for them.
+///
+/// # Errors
+/// [`Kind::Config`]: what is configured is no type.
+pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    for (column, configured) in overrides {
         if configured.trim().is_empty() || configured.contains([';', '\0', '"', '\'']) || configured.contains("--") {
             let message = format!("'{configured}', configured for column '{column}', is not a type");
             return Err(Error::new(Kind::Config, message)
@@ -137,11 +152,13 @@ mod tests {
 
     #[test]
     fn a_type_for_an_unknown_column_names_table_and_column() {
-        let overrides = BTreeMap::from([("Nota".to_owned(), "varchar(9)".to_owned())]);
-        let error = resolve(Engine::Postgres, &table(&["Id", "Note"]), &overrides).unwrap_err();
+        let config = "[sync]\nname = \"x\"\n[[table]]\nname = \"Sales.Orders\"\ncolumns = { Nota = \"varchar(9)\" }";
+        let config = Config::parse(config).unwrap();
+        let error = check_overrides(&config, &[&table(&["Id", "Note"])]).unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
         let text = error.to_string();
         assert!(text.contains("Sales.Orders") && text.contains("'Nota'") && text.contains("Id, Note"), "{text}");
+        check_overrides(&config, &[&table(&["Id"]), &table(&["Id", "nota"])]).unwrap();
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
 use crate::source::{Source, SourceInfo};
 use crate::table::{Table, TableName};
-use crate::target::{Target, TargetInfo};
+use crate::target::{Target, TargetInfo, types};
 use instances::{Flow, enable_tables, flows, retire_instances};
 
 /// What the command line says.
@@ -79,10 +79,10 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     for (name, error) in context.gone(&ledger, &names, info.ignores_case).await? {
         report.table_failed(&name, error);
     }
-    let mut flows = flows::<S>(context, &ledger, found, &names).await?;
+    let mut flows = flows::<S>(context, &ledger, found, &names, report).await?;
+    place::<T>(context, &mut flows);
     retire_instances(&mut source, context, &mut flows, report).await?;
     enable_tables(&mut source, context, &mut flows, report).await?;
-    place::<T>(context, &mut flows);
     for flow in &flows {
         if let Some(error) = &flow.blocked {
             report.table_blocked(flow.name(), error.again());
@@ -104,6 +104,10 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         .collect();
     let work = |(shared, flow, now): (Arc<Shared<T>>, Table, Table)| async move { shared.table(&flow, &now).await };
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    if !flows.is_empty() && flows.iter().all(|flow| flow.blocked.is_some()) {
+        // Nothing may be captured yet, and nobody needs a cut.
+        return Ok(());
+    }
     let cut = source.maximum().await?;
     report.cut(cut.clone());
     find_work(context, &mut source, &info, &ledger, &flows, &cut, report).await?;
@@ -168,7 +172,8 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
-        match T::place(&context.config, &flow.table) {
+        let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
+        match overrides.and_then(|()| T::place(&context.config, &flow.wanted)) {
             Ok(place) => taken.entry((place.schema, place.name)).or_default().push(at),
             Err(error) => flow.block(error),
         }

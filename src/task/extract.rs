@@ -69,6 +69,8 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
         return Err(Error::new(Kind::CaptureOff, format!("database '{}' does not capture changes", info.database))
             .advice("Run 'delsert check', which enables it"));
     }
+    // Before the catalogue: no window then holds changes that are newer than what the catalogue says of their table.
+    let maximum = source.maximum().await?;
     let tables = context.select(
         source.tables(&context.config).await?,
         |found| &found.table.name,
@@ -79,7 +81,6 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     for (name, error) in context.gone(&ledger, &names, info.ignores_case).await? {
         report.table_failed(&name, error);
     }
-    let maximum = source.maximum().await?;
     let cut = match until {
         None => maximum.clone(),
         Some(until) if until <= maximum => until,
@@ -221,9 +222,12 @@ impl<S: Source> Shared<S> {
                 }
                 Err(error) => error,
             };
-            let outdated = [Kind::Drift, Kind::NoKey, Kind::NoInstance, Kind::Restored, Kind::ZeroMinimum];
+            let outdated =
+                [Kind::Outdated, Kind::Drift, Kind::NoKey, Kind::NoInstance, Kind::Restored, Kind::ZeroMinimum];
             let outdated = outdated.contains(&error.kind());
             if outdated && known.looks < LOOKS {
+                // What failed may have left a transaction open, or a result half read.
+                *source = S::connect(&self.source).await?;
                 known = self.look_again(source, known).await?;
                 view = self.ledger.view(name).await?;
                 continue;
@@ -281,7 +285,7 @@ impl<S: Source> Shared<S> {
         let course = flow::course::<S>(before, found, tail.as_ref(), self.context.config.sync.on_new_column)?;
         if let (Some(lost), true) = (course.lost.first(), known.looks == 0 || known.since != view.tail()) {
             // Only a catalogue read after the batch was written can say so.
-            return Err(Error::new(Kind::Drift, format!("column '{lost}' is gone")).advice("Run the task again"));
+            return Err(Error::new(Kind::Outdated, format!("column '{lost}' is gone")).advice("Run the task again"));
         }
         let plan = window::next(self, source, found, &opening, tail.as_ref(), course).await?;
         let mut summary = TableSummary { at_cut: Some(false), ..TableSummary::idle(name) };
@@ -331,8 +335,12 @@ impl<S: Source> Shared<S> {
     async fn reopen(&self, found: &SourceTable, generation: u64) -> Result<()> {
         // Where that one is tidied by now, others have mended the gap and loaded the copy.
         let Some(opening) = self.ledger.opening(&found.table.name, generation - 1).await? else { return Ok(()) };
-        // As the table is now, if it can be read so.
-        let now = found.capture(&found.table).map(|_| found.table.clone());
+        // As the table is now, if it can be read so; else as it flowed last.
+        let tail = match self.ledger.view(&found.table.name).await?.tail().filter(|tail| tail.0 == generation - 1) {
+            Some((generation, sequence)) => self.ledger.manifest(&found.table.name, generation, sequence).await?,
+            None => None,
+        };
+        let now = found.capture(&found.table).map(|_| found.table.clone()).or(tail.map(|tail| tail.table));
         let next = Opening {
             attempt: uuid::Uuid::new_v4(),
             generation,

@@ -61,12 +61,11 @@ pub fn course<S: Source>(
             course.lost.push(column.name.clone());
             continue;
         };
-        if !S::keeps_values(column, now) {
+        let followed = S::follow(column, now).ok_or_else(|| {
             let fault = format!("column '{}' was {} and is {}", column.name, column.source_type, now.source_type);
-            return Err(Error::new(Kind::Drift, fault).advice(RESYNC));
-        }
-        // What history holds from before may be NULL although the column is NOT NULL now.
-        course.table.columns.push(Column { nullable: column.nullable || now.nullable, ..now.clone() });
+            Error::new(Kind::Drift, fault).advice(RESYNC)
+        })?;
+        course.table.columns.push(followed);
     }
     if let Some(key) = course.lost.iter().find(|lost| before.key.contains(lost)) {
         return Err(Error::new(Kind::Drift, format!("key column '{key}' is gone, or is excluded now")).advice(RESYNC));
@@ -97,7 +96,7 @@ pub fn settled<'a, S: Source>(
     let course = course::<S>(&tail.table, found, Some(tail), policy).ok()?;
     let from = &tail.window.to;
     let waits = || course.servable(found).is_none() && cannot_follow(&course, found, may_enable).is_none();
-    if found.blocked.is_some() || !course.lost.is_empty() || !(course.gained.is_empty() || waits()) {
+    if found.blocked.is_some() || !(course.gained.is_empty() || waits()) {
         return None;
     }
     found.capture_after(&course.table, from).filter(|capture| capture.start <= *from)
@@ -134,6 +133,10 @@ pub fn cannot_follow(course: &Course, found: &SourceTable, may_enable: bool) -> 
         )
     } else if found.captures.len() >= 2 && foreign > 0 {
         format!("A table can have only two, and others use {foreign}: drop one with sys.sp_cdc_disable_table, {ignore}")
+    } else if found.primary_key != found.table.key {
+        format!(
+            "Its key is another than the primary key: let a db_owner run sys.sp_cdc_enable_table for the table once more, with the same @index_name and another @capture_instance, {ignore}"
+        )
     } else {
         return None;
     };
@@ -180,6 +183,7 @@ mod tests {
             captures: captures.iter().map(capture).collect(),
             blocked: None,
             findings: Vec::new(),
+            primary_key: vec!["id".to_owned()],
             incarnation: String::new(),
         }
     }

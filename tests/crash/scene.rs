@@ -124,12 +124,10 @@ impl Scene {
         match (self, step) {
             // Two parts; of the generation before: two marks and three manifests at least.
             (Self::ExtractSnapshot | Self::ExtractWindow | Self::CheckLeftovers, Step::ObjectRemoved)
-            | (Self::LoadWindows | Self::CheckPending, Step::Committed | Step::AppliedMarked | Step::WatermarkMoved) => {
-                2
-            }
-            (Self::LoadResync, Step::ObjectRemoved) => 5,
+            | (Self::LoadWindows | Self::CheckPending, Step::Committed | Step::AppliedMarked | Step::WatermarkMoved)
             // The window up to the new instance, and the backfill.
-            (Self::ExtractHandover, _) | (Self::LoadBackfill, _) => 2,
+            | (Self::ExtractHandover | Self::LoadBackfill, _) => 2,
+            (Self::LoadResync, Step::ObjectRemoved) => 5,
             _ => 1,
         }
     }

@@ -120,3 +120,41 @@ async fn a_new_column_stops_the_table_where_that_is_wished_or_nobody_can_follow(
     }
     shop.expect_at_rest().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_partitions_may_be_switched_stops_until_that_is_forbidden_or_accepted() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::unchecked().await?;
+    shop.sql.run("DROP TABLE dbo.Things").await?;
+    for statement in [
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.Captured (ID int NOT NULL PRIMARY KEY)",
+        "EXEC sys.sp_cdc_enable_db",
+        "EXEC sys.sp_cdc_enable_table @source_schema = N'other', @source_name = N'Captured', @role_name = NULL",
+        "CREATE PARTITION FUNCTION halves (int) AS RANGE RIGHT FOR VALUES (100)",
+        "CREATE PARTITION SCHEME halves AS PARTITION halves ALL TO ([PRIMARY])",
+        "CREATE TABLE dbo.Things (ID int NOT NULL PRIMARY KEY, Note nvarchar(max) NULL) ON halves (ID)",
+        "INSERT INTO dbo.Things VALUES (1, N'one'), (200, N'two hundred')",
+    ] {
+        shop.sql.run(statement).await?;
+    }
+    let check = shop.stage.task(&["check"]).await?.expect(3)?.summary()?;
+    let table = check.table("dbo.Things")?;
+    ensure!(table["status"] == "blocked" && table["error_kind"] == "Untraced", "{table}");
+    expect_stopped(&mut shop, "Untraced", &["@allow_partition_switch = 0", "on_partition_switch"]).await?;
+
+    shop.stage.configure(|text| text.replace("[sync]", "[sync]\non_partition_switch = \"ignore\""))?;
+    let check = shop.stage.task(&["check"]).await?.expect(0)?.summary()?;
+    ensure!(check.0["findings"].to_string().contains("SWITCH"), "it is not told: {}", check.0);
+    shop.stage.extract_and_load().await?;
+    shop.expect_at_rest().await?;
+
+    // The very statement that the message gives.
+    shop.stage.configure(|text| text)?;
+    shop.sql.run("EXEC sys.sp_cdc_disable_table N'dbo', N'Things', N'all'").await?;
+    let check = shop.stage.task(&["check"]).await?.expect(3)?.summary()?;
+    let error = check.table("dbo.Things")?["error"].as_str().unwrap_or_default().to_owned();
+    let statement = error.split("EXEC ").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_default();
+    shop.sql.run(&format!("EXEC {statement}")).await?;
+    shop.sql.run("INSERT INTO dbo.Things VALUES (2, N'two')").await?;
+    resync(&mut shop).await
+}

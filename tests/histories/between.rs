@@ -106,8 +106,12 @@ impl Source for Between {
         self.inner.disable_table(table, capture).await
     }
 
-    fn keeps_values(before: &Column, now: &Column) -> bool {
-        SqlServer::keeps_values(before, now)
+    fn follow(before: &Column, now: &Column) -> Option<Column> {
+        SqlServer::follow(before, now)
+    }
+
+    async fn commit_from(&mut self, at: &Position) -> Result<Option<Position>> {
+        self.inner.commit_from(at).await
     }
 
     async fn reach(&mut self, capture: &Capture, from: &Position, to: &Position, span: Duration) -> Result<Position> {

@@ -79,7 +79,8 @@ async fn partitioned(client: &mut Client) -> Result<HashSet<i64>> {
 /// A switched partition moves its rows without a change record: told, or the table stops.
 fn watch_switches(table: &mut SourceTable, policy: OnPartitionSwitch) {
     let name = &table.table.name;
-    if !table.captures.is_empty() && table.captures.iter().all(|capture| !capture.partition_switch) {
+    // One that forbids it is enough: the server refuses the statement.
+    if table.captures.iter().any(|capture| !capture.partition_switch) {
         return;
     }
     let message = "is partitioned, and ALTER TABLE ... SWITCH moves rows without a trace in its history".to_owned();
@@ -166,11 +167,19 @@ fn assemble(
             )),
         }
     }
-    let keyed = captures.last().map(|capture| capture.key.clone()).filter(|key| !key.is_empty());
+    let keyed = captures.iter().rev().map(|capture| capture.key.clone()).find(|key| !key.is_empty());
     let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
     let blocked = block(&table, &is_excluded).map(Arc::new);
     let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
-    SourceTable { table, partial, captures, blocked, findings, incarnation: String::new() }
+    SourceTable {
+        table,
+        partial,
+        captures,
+        blocked,
+        findings,
+        primary_key: primary.to_vec(),
+        incarnation: String::new(),
+    }
 }
 
 /// Why a table cannot be synced.

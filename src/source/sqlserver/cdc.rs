@@ -48,7 +48,7 @@ pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTabl
     let instance = instance_name(owner, table, &found.incarnation);
     let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
     let client = Mutex::new(client);
-    let enabling = || async { client.lock().await.batch(&statement).await };
+    let enabling = || async { bounded(*client.lock().await, &statement).await };
     match retry::while_busy("enabling", enabling).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {
@@ -61,18 +61,26 @@ pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTabl
                 .because(error)
                 .advice("Drop one of them with sys.sp_cdc_disable_table, or name the columns they lack in exclude_columns"))
         }
-        other => other.map(drop),
+        other => other,
     }
+}
+
+/// Runs what needs a table for itself: whoever waits for that makes everybody else wait behind it, so not for long.
+async fn bounded(client: &mut Client, statement: &str) -> Result<()> {
+    client.batch(sql::BOUND_LOCKS).await?;
+    let ran = client.batch(statement).await;
+    let unbound = client.batch(sql::UNBOUND_LOCKS).await;
+    ran.and(unbound).map(drop)
 }
 
 /// Drops an instance. One that another has dropped meanwhile is no error.
 pub async fn disable_table(client: &mut Client, table: &TableName, instance: &str) -> Result<()> {
     let statement = sql::disable_table(&table.schema, &table.name, instance);
     let client = Mutex::new(client);
-    let disabling = || async { client.lock().await.batch(&statement).await };
+    let disabling = || async { bounded(*client.lock().await, &statement).await };
     match retry::while_busy("dropping a capture instance", disabling).await {
         Err(error) if matches!(number(&error), Some(22960 | 22985)) => Ok(()),
-        other => other.map(drop),
+        other => other,
     }
 }
 
@@ -94,6 +102,12 @@ pub async fn reach(
     let rows = client.query(&sql::reach(instance), parameters).await?;
     // NULL: nothing changed up to the end.
     Ok(rows.first().and_then(|row| bytes(row, 0)).map_or_else(|| to.clone(), Position::new))
+}
+
+/// The first commit known at or after a position.
+pub async fn commit_from(client: &mut Client, at: &Position) -> Result<Option<Position>> {
+    let rows = client.query(sql::COMMIT_FROM, vec![Parameter::Bytes(at.as_bytes().to_vec())]).await?;
+    Ok(rows.first().and_then(|row| bytes(row, 0)).map(Position::new))
 }
 
 /// The last position captured; a capture job that was just made is waited for.
@@ -196,7 +210,7 @@ pub async fn changes<S: RowSink>(
     let is_key: Vec<_> = (0..table.columns.len()).map(|at| key.contains(&at)).collect();
     let mut request = sql::Changes {
         instance: &tracked.capture.instance.name,
-        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect(),
+        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading_history(column))).collect(),
         identity: key.iter().map(|at| identity(&table.columns[*at])).collect(),
         command_id: true,
     };

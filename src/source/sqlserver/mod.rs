@@ -102,8 +102,12 @@ impl Source for SqlServer {
         cdc::disable_table(self.admin().await?, table, &capture.instance.name).await
     }
 
-    fn keeps_values(before: &Column, now: &Column) -> bool {
-        types::keeps_values(before, now)
+    fn follow(before: &Column, now: &Column) -> Option<Column> {
+        types::follow(before, now)
+    }
+
+    async fn commit_from(&mut self, at: &Position) -> Result<Option<Position>> {
+        cdc::commit_from(&mut self.client, at).await
     }
 
     async fn maximum(&mut self) -> Result<Position> {

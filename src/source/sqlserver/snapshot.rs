@@ -44,9 +44,9 @@ pub async fn rows<S: RowSink>(
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
     ranges(client, table, holding, sink).await.map_err(|error| match number(&error) {
-        Some(207 | 208) => {
-            Error::new(Kind::Drift, "the table changed while it was read").because(error).advice("Run the task again")
-        }
+        Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
+            .because(error)
+            .advice("Run the task again"),
         _ => error,
     })?;
     if isolated {

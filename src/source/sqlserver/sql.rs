@@ -43,8 +43,8 @@ pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS 
      CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, CAST(c.[scale] AS int) AS column_scale, \
      CAST(c.collation_name AS nvarchar(128)) AS collation_name, c.is_nullable, c.is_computed, c.column_id \
      FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
-     JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
-     LEFT JOIN sys.types AS b ON b.user_type_id = y.system_type_id \
+     LEFT JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
+     LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id \
      WHERE t.is_ms_shipped = 0 ORDER BY c.object_id, c.column_id";
 
 pub const KEYS: &str = "SELECT i.object_id, CAST(i.name AS nvarchar(128)) AS index_name, i.is_primary_key, \
@@ -94,6 +94,15 @@ pub fn enable_table(schema: &str, table: &str, instance: &str, columns: Option<&
         literal(instance),
     )
 }
+
+/// Milliseconds.
+pub const BOUND_LOCKS: &str = "SET LOCK_TIMEOUT 10000";
+
+pub const UNBOUND_LOCKS: &str = "SET LOCK_TIMEOUT -1";
+
+/// `@P1`: position.
+pub const COMMIT_FROM: &str = "SELECT MIN(m.start_lsn) AS commit_lsn FROM cdc.lsn_time_mapping AS m \
+     WHERE m.start_lsn >= CAST(@P1 AS binary(10))";
 
 /// Drops an instance.
 pub fn disable_table(schema: &str, table: &str, instance: &str) -> String {

@@ -116,28 +116,71 @@ pub fn reading(column: &Column) -> &'static str {
     }
 }
 
-/// Whether every value that a column held is the same after ALTER COLUMN: the server converts the rows it has without a
-/// change record, and refuses what does not fit, but rounds, pads and replaces characters silently.
-pub fn keeps_values(before: &Column, now: &Column) -> bool {
+/// As what a column flows on after ALTER COLUMN: with the wider of both types, since history may hold values of either.
+/// `None` where the server may have changed values: it converts the rows it has without a change record, and refuses what
+/// does not fit, but rounds, pads and replaces characters silently.
+pub fn follow(before: &Column, now: &Column) -> Option<Column> {
     let (old, new) = (base(&before.source_type), base(&now.source_type));
-    if before.collation != now.collation {
-        return false;
+    // What history holds from before may be NULL although the column is NOT NULL now.
+    let mut column = Column { nullable: before.nullable || now.nullable, ..now.clone() };
+    if before.source_type == now.source_type && before.collation == now.collation {
+        return Some(column);
     }
-    let same_base = old == new;
-    match (before.column_type, now.column_type) {
-        _ if before.source_type == now.source_type => true,
-        (ColumnType::Integer { .. }, ColumnType::Integer { .. }) => true,
-        (ColumnType::Decimal { scale: from, .. }, ColumnType::Decimal { scale: to, .. })
-        | (ColumnType::Float { bytes: from }, ColumnType::Float { bytes: to }) => to >= from,
-        // Fixed lengths are padded, and what is not nvarchar holds only a code page.
-        (ColumnType::Text { .. }, ColumnType::Text { .. }) => {
-            matches!((old, new), ("varchar", "varchar" | "nvarchar") | ("nvarchar", "nvarchar"))
+    if before.collation != now.collation {
+        return None;
+    }
+    let wider =
+        |from: Option<u32>, to: Option<u32>| from.is_none() || to.is_some_and(|to| from.is_some_and(|from| from > to));
+    let longer = match (before.column_type, now.column_type) {
+        (ColumnType::Integer { bytes: from }, ColumnType::Integer { bytes: to }) => from > to,
+        (ColumnType::Float { bytes: from }, ColumnType::Float { bytes: to }) if to >= from => false,
+        (ColumnType::Decimal { precision: from, scale: old }, ColumnType::Decimal { precision: to, scale: new })
+            if new >= old =>
+        {
+            let precision = (from - old).max(to - new) + new;
+            if precision > 38 {
+                return None;
+            }
+            if precision > to {
+                column.column_type = ColumnType::Decimal { precision, scale: new };
+                column.source_type = format!("decimal({precision},{new})");
+            }
+            false
         }
-        (ColumnType::Binary { .. }, ColumnType::Binary { .. }) => same_base && new == "varbinary",
+        // Fixed lengths are padded, and what is not nvarchar holds only a code page.
+        (ColumnType::Text { max_chars: from, .. }, ColumnType::Text { max_chars: to, .. })
+            if matches!((old, new), ("varchar", "varchar" | "nvarchar") | ("nvarchar", "nvarchar")) =>
+        {
+            to.is_some() && wider(from, to)
+        }
+        (ColumnType::Binary { max_bytes: from }, ColumnType::Binary { max_bytes: to })
+            if (old, new) == ("varbinary", "varbinary") =>
+        {
+            to.is_some() && wider(from, to)
+        }
         (ColumnType::Time { digits: from }, ColumnType::Time { digits: to })
         | (ColumnType::Timestamp { digits: from }, ColumnType::Timestamp { digits: to })
-        | (ColumnType::TimestampTz { digits: from }, ColumnType::TimestampTz { digits: to }) => same_base && to >= from,
-        _ => false,
+        | (ColumnType::TimestampTz { digits: from }, ColumnType::TimestampTz { digits: to })
+            if old == new && to >= from =>
+        {
+            false
+        }
+        _ => return None,
+    };
+    if longer {
+        let facets = before.source_type.strip_prefix(old).unwrap_or_default();
+        column.source_type = if facets.is_empty() { old.to_owned() } else { format!("{new}{facets}") };
+        column.column_type = before.column_type;
+    }
+    Some(column)
+}
+
+/// As [`reading`], of a change table: until capture has come to an ALTER COLUMN, its columns have the types of before.
+pub fn reading_history(column: &Column) -> String {
+    match column.column_type {
+        ColumnType::Decimal { precision, scale } => format!("CAST({{}} AS decimal({precision},{scale}))"),
+        ColumnType::Float { bytes: 8 } => "CAST({} AS float)".to_owned(),
+        _ => reading(column).to_owned(),
     }
 }
 
@@ -177,37 +220,45 @@ mod tests {
     }
 
     #[test]
-    fn a_column_keeps_its_values_where_nothing_is_rounded_padded_or_replaced() {
+    fn a_column_flows_on_where_nothing_is_rounded_padded_or_replaced() {
         let column = |source_type: &str| {
             let (base, facets) = source_type.trim_end_matches(')').split_once('(').unwrap_or((source_type, ""));
             let number = |at: usize| facets.split(',').nth(at).and_then(|text| text.parse::<i64>().ok()).unwrap_or(-1);
-            let bytes = if base.starts_with('n') && base != "numeric" { number(0) * 2 } else { number(0) };
+            let length = number(0);
+            let bytes = if base.starts_with('n') && length > 0 { length * 2 } else { length };
             let digits = |at| u8::try_from(number(at)).unwrap_or(0);
             let scale = if facets.contains(',') { digits(1) } else { digits(0) };
             let (base, precision) = (base.to_owned(), digits(0));
             Described { base, max_length: bytes, precision, scale, ..Described::default() }.column().unwrap()
         };
-        for (before, now, keeps) in [
-            ("int", "bigint", true),
-            ("bigint", "int", true),
-            ("varchar(10)", "varchar(50)", true),
-            ("varchar(50)", "varchar(10)", true),
-            ("varchar(10)", "nvarchar(10)", true),
-            ("nvarchar(10)", "varchar(10)", false),
-            ("varchar(10)", "char(10)", false),
-            ("decimal(9,2)", "decimal(12,4)", true),
-            ("decimal(9,2)", "decimal(9,1)", false),
-            ("money", "decimal(19,4)", true),
-            ("real", "float(53)", true),
-            ("datetime2(3)", "datetime2(6)", true),
-            ("datetime2(6)", "datetime2(3)", false),
-            ("datetime", "datetime2(7)", false),
-            ("varbinary(10)", "varbinary(20)", true),
-            ("binary(10)", "binary(20)", false),
-            ("int", "varchar(20)", false),
-            ("date", "datetime2(3)", false),
+        for (before, now, flows) in [
+            ("int", "bigint", Some("bigint")),
+            ("bigint", "int", Some("bigint")),
+            ("varchar(10)", "varchar(50)", Some("varchar(50)")),
+            ("varchar(50)", "varchar(10)", Some("varchar(50)")),
+            ("varchar(50)", "nvarchar(10)", Some("nvarchar(50)")),
+            ("nvarchar(max)", "nvarchar(10)", Some("nvarchar(max)")),
+            ("nvarchar(10)", "nvarchar(max)", Some("nvarchar(max)")),
+            ("nvarchar(10)", "varchar(10)", None),
+            ("varchar(10)", "char(10)", None),
+            ("decimal(9,2)", "decimal(12,4)", Some("decimal(12,4)")),
+            ("decimal(9,2)", "decimal(9,4)", Some("decimal(11,4)")),
+            ("decimal(12,2)", "decimal(9,2)", Some("decimal(12,2)")),
+            ("decimal(38,2)", "decimal(38,4)", None),
+            ("decimal(9,2)", "decimal(9,1)", None),
+            ("money", "decimal(19,4)", Some("decimal(19,4)")),
+            ("real", "float(53)", Some("float")),
+            ("float(53)", "real", None),
+            ("datetime2(3)", "datetime2(6)", Some("datetime2(6)")),
+            ("datetime2(6)", "datetime2(3)", None),
+            ("datetime", "datetime2(7)", None),
+            ("varbinary(10)", "varbinary(20)", Some("varbinary(20)")),
+            ("binary(10)", "binary(20)", None),
+            ("int", "varchar(20)", None),
+            ("date", "datetime2(3)", None),
         ] {
-            assert_eq!(keeps_values(&column(before), &column(now)), keeps, "{before} to {now}");
+            let followed = follow(&column(before), &column(now)).map(|column| column.source_type);
+            assert_eq!(followed.as_deref(), flows, "{before} to {now}");
         }
     }
 

@@ -15,7 +15,7 @@ use super::{objects, prepare, read_watermark, reshape, shape};
 use crate::bucket::Bucket;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{BatchKind, Manifest};
 use crate::target::delsert::{self, Objects, SCHEMA};
 use crate::target::{Applied, Load, TargetTable, Watermark};
 
@@ -115,12 +115,17 @@ impl<'a> PostgresLoad<'a> {
         let looked_up = shape::find(&self.transaction, &self.table.schema, &self.table.name).await;
         let production = looked_up.map_err(|error| self.failed("look up the table", &error))?;
         let Some(production) = production else { return Ok(()) };
-        let statements = reshape::statements(&production, self.table, types, manifest, &self.objects.production);
-        let statements = statements.map_err(|differences| prepare::shape_error(&self.objects, &differences))?;
+        let (name, loaded) = (&self.objects.production, self.watermark.generation > 0);
+        let statements = reshape::statements(&production, self.table, types, manifest, name, loaded);
+        let statements = statements.map_err(|differences| {
+            let message = format!("{name} is not as this batch needs it: {}", differences.join("; "));
+            Error::new(Kind::TargetShape, message)
+                .advice("Nothing was applied. Put back what was changed, or run 'delsert resync' for the table")
+        })?;
         for statement in statements {
             tracing::info!(table = %self.table.source_name, "{statement}");
             self.run(&format!("run {statement}"), &statement).await.map_err(|error| match error.kind() {
-                Kind::TargetRefused | Kind::TargetRights => error.advice(format!(
+                Kind::TargetRefused | Kind::TargetRights | Kind::TargetShape => error.advice(format!(
                     "Nothing was applied. Have it run by hand, without the views or whatever else it names that depends on the column, then run load again: {statement}"
                 )),
                 _ => error,
@@ -214,10 +219,17 @@ impl<'a> PostgresLoad<'a> {
         if manifest.upserts + manifest.deletes >= ANALYZE_FROM {
             self.run("analyse staging", &format!("ANALYZE {}", self.objects.staging)).await?;
         }
+        // Before rows are deleted whose constraints are checked at the end; only a copy must come after.
+        let changes = manifest.kind != BatchKind::Snapshot;
+        if changes {
+            self.reshape(manifest, &types).await?;
+        }
         let delete = delsert::delete(self.table, &self.objects, manifest.kind);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
         crash::after(Step::KeysDeleted)?;
-        self.reshape(manifest, &types).await?;
+        if !changes {
+            self.reshape(manifest, &types).await?;
+        }
         let insert = delsert::insert(self.table, &self.objects);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
         if inserted != manifest.upserts {

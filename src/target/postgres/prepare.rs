@@ -196,8 +196,7 @@ pub fn create_staging(table: &TargetTable, objects: &Objects) -> String {
     format!("CREATE UNLOGGED TABLE {} ({OPERATION} text{})", objects.staging, columns.collect::<String>())
 }
 
-/// A production table that cannot take a batch.
-pub fn shape_error(objects: &Objects, differences: &[String]) -> Error {
+fn shape_error(objects: &Objects, differences: &[String]) -> Error {
     let message = format!("{} is there, but not as it should be: {}", objects.production, differences.join("; "));
     Error::new(Kind::TargetShape, message).advice(
         "Alter the table, set the types in 'columns' of its [[table]] entry, or rename it out of the way and run 'delsert check' again",

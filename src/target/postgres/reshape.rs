@@ -6,8 +6,13 @@ use crate::manifest::{BatchKind, Manifest};
 use crate::target::TargetTable;
 use crate::target::delsert::quote;
 
-/// The statements that give a production table the form that a batch needs, once the rows that the batch replaces are
-/// deleted: in order, empty as a rule.
+/// Whether a primary key has a column that is not the source's.
+fn fills_itself(production: &Relation, primary: &[String]) -> bool {
+    production.columns.iter().any(|present| present.filled && primary.contains(&present.name))
+}
+
+/// The statements that give a production table the form that a batch needs, in order, none as a rule; of a snapshot, once
+/// the rows are deleted. `loaded` says that a batch was loaded into the table before.
 ///
 /// # Errors
 /// Each difference that no statement mends without losing values, in words.
@@ -17,15 +22,17 @@ pub fn statements(
     types: &[Type],
     manifest: &Manifest,
     name: &str,
+    loaded: bool,
 ) -> Result<Vec<String>, Vec<String>> {
     let snapshot = manifest.kind == BatchKind::Snapshot;
     let (mut statements, mut differences) = (Vec::new(), Vec::new());
     let alter = |change: String| format!("ALTER TABLE {name} {change}");
     let key: Vec<_> = table.key.iter().map(|&at| table.columns[at].name.as_str()).collect();
-    let outgrown = production
-        .primary
-        .as_ref()
-        .filter(|(_, columns)| snapshot && !key.iter().all(|key| columns.iter().any(|column| column == key)));
+    // Of a table that was there before, the primary key is its owner's affair.
+    let outgrown = production.primary.as_ref().filter(|(_, columns)| {
+        let equal = columns.len() == key.len() && key.iter().all(|key| columns.iter().any(|column| column == key));
+        snapshot && loaded && !equal && !fills_itself(production, columns)
+    });
     if let Some((constraint, _)) = outgrown {
         statements.push(alter(format!("DROP CONSTRAINT {}", quote(constraint))));
     }
@@ -33,8 +40,9 @@ pub fn statements(
         let (column, sql_type) = (quote(&wanted.name), &wanted.sql_type);
         let added = manifest.table.columns.get(at).is_some_and(|source| manifest.added.contains(&source.name));
         let Some(present) = production.columns.iter().find(|present| present.name == wanted.name) else {
-            if table.key.contains(&at) && !snapshot {
-                differences.push(format!("key column '{}' is missing", wanted.name));
+            if !snapshot && !added {
+                // It would be NULL in all rows that this batch does not touch.
+                differences.push(format!("column '{}' is missing", wanted.name));
             }
             statements.push(alter(format!("ADD COLUMN {column} {sql_type}")));
             continue;

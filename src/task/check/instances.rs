@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::flow;
+use super::super::flow::{self, Course};
 use super::super::summary::Report;
 use super::Context;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
 use crate::manifest::Manifest;
-use crate::source::{Owner, Source, SourceTable};
-use crate::table::{Table, TableName};
+use crate::source::{Capture, Owner, Source, SourceTable};
+use crate::table::{Column, Table, TableName};
 
 /// A table on its way through the checks.
 pub struct Flow {
@@ -19,20 +19,40 @@ pub struct Flow {
     pub found: SourceTable,
     /// As it flows already, as far as the source still has that; else as it is now.
     pub table: Table,
-    /// The same with the columns that the source has gained and that shall flow.
-    wanted: Table,
-    /// The newest batch of its open generation.
+    /// The same, and behind them the columns that the source has gained and that shall flow.
+    pub wanted: Table,
+    /// Whether a generation of it is open.
+    opened: bool,
+    /// The newest batch of that.
     tail: Option<Manifest>,
     /// Why it cannot go on.
     pub blocked: Option<Arc<Error>>,
 }
 
 impl Flow {
-    /// Whether the instances of ours take both places until the table has gone over to the newer one: then the next
-    /// check makes one with what is newer still.
-    fn handing_over(&self) -> bool {
-        self.found.captures.iter().filter(|capture| capture.ours).count() == 2
-            && self.found.capture(&self.table).is_some()
+    /// The instance to which the table goes over next, while the tail's still has what it needs. Both places may be taken
+    /// until then: the next check makes one with what is newer still.
+    fn successor(&self) -> Option<&Capture> {
+        let course = Course { table: self.table.clone(), gained: self.gained(), lost: Vec::new() };
+        course.servable(&self.found).map(|(capture, _)| capture)
+    }
+
+    fn gained(&self) -> Vec<Column> {
+        self.wanted.columns[self.table.columns.len()..].to_vec()
+    }
+
+    /// Instances of ours from which nothing will be read any more.
+    fn needless(&self) -> Vec<Capture> {
+        let ours = self.found.captures.iter().filter(|capture| capture.ours);
+        let Some(tail) = &self.tail else {
+            // Before the first batch of a generation no history is needed; only a place, if both are taken.
+            let full = self.found.captures.len() >= 2 && self.found.capture(&self.wanted).is_none();
+            return ours.filter(|_| full && self.opened).cloned().collect();
+        };
+        let current = self.found.captures.iter().find(|capture| capture.instance == tail.instance);
+        let Some(current) = current.filter(|current| current.start <= tail.window.to) else { return Vec::new() };
+        let successor = self.successor();
+        ours.filter(|capture| *capture != current && Some(*capture) != successor).cloned().collect()
     }
 
     /// Name.
@@ -52,20 +72,29 @@ pub async fn flows<S: Source>(
     ledger: &Ledger,
     found: Vec<SourceTable>,
     names: &[TableName],
+    report: &mut Report,
 ) -> Result<Vec<Flow>> {
     let views = ledger.views(names).await?;
     let (mut openings, mut tails) = (ledger.openings(&views).await, ledger.tails(&views).await);
     let flow = |found: SourceTable| {
         let (now, tail) = (found.table.clone(), tails.remove(&found.table.name));
-        let mut flow = Flow { table: now.clone(), wanted: now, tail, blocked: found.blocked.clone(), found };
+        let mut flow =
+            Flow { table: now.clone(), wanted: now, opened: false, tail, blocked: found.blocked.clone(), found };
         let opening = openings.remove(flow.name()).transpose();
+        flow.opened = matches!(opening, Ok(Some(_)));
         let course = opening.and_then(|opening| {
             let before = flow.tail.as_ref().map(|tail| &tail.table).or(opening.as_ref().map(|opening| &opening.table));
             let policy = context.config.sync.on_new_column;
             before.map(|before| flow::course::<S>(before, &flow.found, flow.tail.as_ref(), policy)).transpose()
         });
         match course {
-            Ok(Some(course)) => (flow.wanted, flow.table) = (course.wanted(), course.table),
+            Ok(Some(course)) => {
+                for column in &course.lost {
+                    let name = flow.name();
+                    report.finding(format!("{name}: column '{column}' flows no more: it was dropped, or is excluded, or is not to be seen by the login"));
+                }
+                (flow.wanted, flow.table) = (course.wanted(), course.table);
+            }
             Ok(None) => {}
             Err(error) => flow.block(error),
         }
@@ -84,13 +113,8 @@ pub async fn retire_instances<S: Source>(
     if !context.config.source()?.enable_cdc {
         return Ok(());
     }
-    for flow in flows {
-        let Some(tail) = &flow.tail else { continue };
-        let ours = || flow.found.captures.iter().filter(|capture| capture.ours);
-        let newest = ours().next_back().filter(|newest| newest.instance == tail.instance);
-        let Some(newest) = newest.filter(|newest| newest.start <= tail.window.to).cloned() else { continue };
-        let old: Vec<_> = ours().filter(|capture| **capture != newest).cloned().collect();
-        for capture in old {
+    for flow in flows.iter_mut().filter(|flow| flow.blocked.is_none()) {
+        for capture in flow.needless() {
             match source.disable_table(flow.name(), &capture).await {
                 Ok(()) => {
                     crash::after(Step::InstanceDropped)?;
@@ -121,7 +145,7 @@ pub async fn enable_tables<S: Source>(
     let mut refusals = BTreeMap::new();
     for flow in flows.iter() {
         flow.found.findings.iter().for_each(|finding| report.finding(finding.clone()));
-        let served = flow.found.capture(&flow.wanted).is_some() || flow.handing_over();
+        let served = flow.found.capture(&flow.wanted).is_some() || flow.successor().is_some();
         if !may_enable || flow.blocked.is_some() || served {
             continue;
         }
@@ -148,14 +172,21 @@ pub async fn enable_tables<S: Source>(
     }
     for flow in flows.iter_mut().filter(|flow| flow.found.capture(&flow.wanted).is_none()) {
         let refusal = refusals.remove(flow.name()).flatten();
-        if flow.handing_over() {
+        if flow.successor().is_some() {
             continue;
         }
-        flow.block(refusal.unwrap_or_else(|| {
+        let refusal = refusal.unwrap_or_else(|| {
             Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
                 "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync'",
             )
-        }));
+        });
+        // What flowed goes on; extract stops where nobody will make the instance.
+        if flow.tail.is_some() && flow.found.capture(&flow.table).is_some() {
+            let columns: Vec<_> = flow.gained().into_iter().map(|column| column.name).collect();
+            report.finding(format!("{}: new columns ({}) do not flow: {refusal}", flow.name(), columns.join(", ")));
+        } else {
+            flow.block(refusal);
+        }
     }
     Ok(())
 }

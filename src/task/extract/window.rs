@@ -127,14 +127,17 @@ pub async fn next<'a, S: Source>(
     let capture = found.capture_after(&table, from).ok_or_else(no_instance)?;
     let bounds = source.bounds(Tracked { table: &table, capture }, from).await?;
     check_bounds(&shared.source, tail, &bounds)?;
-    // From there on the successor has all changes.
-    let switch = successor.map(|(successor, _)| &successor.start).filter(|start| **start <= shared.cut);
-    let end = switch.unwrap_or(&shared.cut);
+    // From its start on the successor has all changes. The window ends at a commit, by whose time a restore is told.
+    let switch = match successor.map(|(successor, _)| &successor.start).filter(|start| **start <= shared.cut) {
+        Some(start) => source.commit_from(start).await?.filter(|commit| *commit <= shared.cut),
+        None => None,
+    };
+    let end = switch.as_ref().unwrap_or(&shared.cut);
     if end <= from {
         return Ok(Plan { step: Step::Idle(from.clone()), table, capture });
     }
     let to = reach(shared, source, capture, tail, end).await?;
-    let even_if_empty = is_stale(tail, &shared.info) || switch == Some(&to);
+    let even_if_empty = is_stale(tail, &shared.info) || switch.as_ref() == Some(&to);
     Ok(Plan { step: Step::Window { sequence, from: from.clone(), to, even_if_empty }, table, capture })
 }
 
