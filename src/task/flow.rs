@@ -49,7 +49,10 @@ pub fn course<S: Source>(
     tail: Option<&Manifest>,
     policy: OnNewColumn,
 ) -> Result<Course> {
-    check_key(before, found)?;
+    check_key(before, found, tail)?;
+    if tail.is_none() {
+        return Ok(unread(before, found));
+    }
     let mut course = Course {
         table: Table { name: before.name.clone(), key: before.key.clone(), columns: Vec::new() },
         gained: Vec::new(),
@@ -86,6 +89,19 @@ pub fn course<S: Source>(
     Ok(course)
 }
 
+/// How a table begins of which nothing was read yet in its open generation: as it is now, whatever it was when that was
+/// opened. Columns that came since wait, if its instance lacks them.
+fn unread(before: &Table, found: &SourceTable) -> Course {
+    let capture = found.captures.iter().rev().find(|capture| capture.key == found.table.key);
+    let begins = |column: &Column| {
+        let is_captured = capture.is_none_or(|capture| capture.columns.contains(&column.name));
+        is_captured || before.columns.iter().any(|known| known.name == column.name)
+    };
+    let mut course = Course { table: found.table.clone(), gained: Vec::new(), lost: Vec::new() };
+    (course.table.columns, course.gained) = course.table.columns.into_iter().partition(begins);
+    course
+}
+
 /// The instance from which the window after `tail` is read, if nothing about the table's columns is to be decided before.
 pub fn settled<'a, S: Source>(
     found: &'a SourceTable,
@@ -103,11 +119,12 @@ pub fn settled<'a, S: Source>(
 }
 
 /// The key may only change with a new generation: it says which rows are one.
-fn check_key(before: &Table, found: &SourceTable) -> Result<()> {
+fn check_key(before: &Table, found: &SourceTable, tail: Option<&Manifest>) -> Result<()> {
     if let (Some(error), true) = (&found.blocked, found.table.key.is_empty()) {
         return Err(Error::new(error.kind(), "has no key that identifies a row any more").advice(RESYNC));
     }
-    if before.key == found.table.key || found.captures.iter().any(|capture| capture.key == before.key) {
+    if tail.is_none() || before.key == found.table.key || found.captures.iter().any(|capture| capture.key == before.key)
+    {
         return Ok(());
     }
     let message = format!("its key was ({}) and is ({})", before.key.join(", "), found.table.key.join(", "));
@@ -188,6 +205,18 @@ mod tests {
         }
     }
 
+    fn tail(instance: &str) -> Manifest {
+        let json = serde_json::json!({
+            "format": 1, "sync": "s", "attempt": uuid::Uuid::nil(), "generation": 1, "sequence": 1,
+            "table": {"schema": "dbo", "name": "T"}, "key": ["id"], "columns": [], "kind": "snapshot",
+            "window": {"from": null, "to": "0x00"}, "instance": {"name": instance, "created": ""},
+            "source": {"engine": "sqlserver", "database": "d"}, "committed": null, "upserts": 0, "deletes": 0,
+            "cut_digits": 0, "encoding": {"compression": "none", "null": "N", "binary_prefix": ""}, "parts": [],
+            "written_at": "2026-01-01T00:00:00Z",
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
     fn names(columns: &[Column]) -> Vec<&str> {
         columns.iter().map(|column| column.name.as_str()).collect()
     }
@@ -195,18 +224,34 @@ mod tests {
     #[test]
     fn what_is_gained_flows_by_policy_and_what_is_lost_does_not() {
         let (before, now) = (table(&["id", "a", "b"]), found(&["id", "b", "c"], &[("id a b", true)]));
-        let followed = course::<SqlServer>(&before, &now, None, OnNewColumn::Follow).unwrap();
+        let followed = course::<SqlServer>(&before, &now, Some(&tail("")), OnNewColumn::Follow).unwrap();
         assert_eq!((names(&followed.table.columns), names(&followed.gained)), (vec!["id", "b"], vec!["c"]));
         assert_eq!(followed.lost, ["a"]);
         assert_eq!(names(&followed.wanted().columns), ["id", "b", "c"]);
         assert!(followed.servable(&now).is_none());
         let handed = found(&["id", "b", "c", "d"], &[("id a b", true), ("id b c", true)]);
-        let followed = course::<SqlServer>(&before, &handed, None, OnNewColumn::Follow).unwrap();
+        let followed = course::<SqlServer>(&before, &handed, Some(&tail("")), OnNewColumn::Follow).unwrap();
         let (capture, columns) = followed.servable(&handed).unwrap();
         assert_eq!((capture.instance.name.as_str(), columns), ("id b c", vec!["c".to_owned()]), "d waits");
-        assert!(course::<SqlServer>(&before, &now, None, OnNewColumn::Ignore).unwrap().gained.is_empty());
-        let refused = course::<SqlServer>(&before, &now, None, OnNewColumn::Fail).unwrap_err();
+        assert!(course::<SqlServer>(&before, &now, Some(&tail("")), OnNewColumn::Ignore).unwrap().gained.is_empty());
+        let refused = course::<SqlServer>(&before, &now, Some(&tail("")), OnNewColumn::Fail).unwrap_err();
         assert!(refused.kind() == Kind::Drift && refused.to_string().contains("'c'"), "{refused}");
+    }
+
+    #[test]
+    fn a_column_that_came_back_under_its_name_is_another() {
+        let (before, now) = (table(&["id", "a"]), found(&["id", "a"], &[("id", true), ("id a", true)]));
+        let course = course::<SqlServer>(&before, &now, Some(&tail("id")), OnNewColumn::Follow).unwrap();
+        assert_eq!((course.lost, names(&course.gained)), (vec!["a".to_owned()], vec!["a"]));
+    }
+
+    #[test]
+    fn what_nothing_was_read_of_begins_as_it_is_now() {
+        let before = table(&["id", "a", "b"]);
+        let now = found(&["id", "a date", "c", "d"], &[("id a c", true)]);
+        let course = course::<SqlServer>(&before, &now, None, OnNewColumn::Follow).unwrap();
+        assert_eq!((names(&course.table.columns), names(&course.gained)), (vec!["id", "a", "c"], vec!["d"]));
+        assert!(course.lost.is_empty());
     }
 
     #[test]
@@ -217,7 +262,7 @@ mod tests {
             (found(&["a"], &[]), "its key was (id) and is (a)"),
             (found(&["a"], &[("id a", true)]), "key column 'id' is gone"),
         ] {
-            let error = course::<SqlServer>(&before, &now, None, OnNewColumn::Follow).unwrap_err();
+            let error = course::<SqlServer>(&before, &now, Some(&tail("")), OnNewColumn::Follow).unwrap_err();
             assert!(error.kind() == Kind::Drift && error.to_string().contains(named), "{error}");
         }
     }
@@ -226,7 +271,7 @@ mod tests {
     fn nobody_is_waited_for_who_cannot_come() {
         let of = |captures: &[(&str, bool)]| {
             let now = found(&["id", "a"], captures);
-            (course::<SqlServer>(&table(&["id"]), &now, None, OnNewColumn::Follow).unwrap(), now)
+            (course::<SqlServer>(&table(&["id"]), &now, Some(&tail("")), OnNewColumn::Follow).unwrap(), now)
         };
         for (captures, may_enable, possible) in [
             (&[("id", true)][..], true, true),

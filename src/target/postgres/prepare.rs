@@ -140,8 +140,8 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
                 ));
             }
         }
-        // What batches were loaded into takes its form from the next.
-        Some(production) if watermark.as_ref().is_some_and(|watermark| watermark.generation > 0) => {
+        // What was accepted once takes its form from the batches.
+        Some(production) if mark.is_some() => {
             let hindrances = shape::hindrances(&production);
             if !hindrances.is_empty() {
                 return Err(shape_error(&objects, &hindrances));
@@ -155,9 +155,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
             if !shape::key_is_indexed(&production, table) {
                 tracing::warn!(table = %table.source_name, "{} has no index on the key: each load scans it; consider a primary key", objects.production);
             }
-            if mark.is_none() {
-                tracing::warn!(table = %table.source_name, "{} was there before: the first snapshot replaces its rows", objects.production);
-            }
+            tracing::warn!(table = %table.source_name, "{} was there before: the first snapshot replaces its rows", objects.production);
             for column in shape::missing(&production, table) {
                 let (name, sql_type) = (quote(&column.name), &column.sql_type);
                 statements.push(format!("ALTER TABLE {} ADD COLUMN {name} {sql_type}", objects.production));
