@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test model lint fmt memory soak
+.PHONY: help install build demo test model lint fmt memory idle soak
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ fmt: ## Format the code
 memory: install ## Measure the peak memory of check, extract and load of 1,000,000 rows (release build)
 	cargo build --workspace --bins --release
 	cargo run --release --quiet --example memory
+
+idle: build ## Count the statements of an extract of 1,000 idle tables, and how long it takes
+	cargo test --features crash-points --test main -- --ignored --exact idle::thousand::a_thousand_idle_tables_cost_twenty_statements
 
 soak: build ## Kill, freeze and cut off real processes KILLS times (1000) under continuous writes; SEED=s replays
 	KILLS=$(KILLS) SEED=$(SEED) cargo run --quiet --example soak

@@ -10,6 +10,7 @@ mod crash;
 mod ddl;
 mod faults;
 mod histories;
+mod idle;
 mod messages;
 mod overlap;
 mod recovery;

@@ -287,6 +287,9 @@ pub fn column(name: &str, sql_type: SqlType, nullable: bool) -> Column {
 /// Whether two names are one by the database's collation.
 pub fn same_name(left: &str, right: &str) -> bool {
     let right = right.trim_end_matches(' ');
+    if left.is_ascii() && right.is_ascii() {
+        return left.eq_ignore_ascii_case(right);
+    }
     left.chars().flat_map(char::to_lowercase).eq(right.chars().flat_map(char::to_lowercase))
 }
 

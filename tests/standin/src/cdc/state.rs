@@ -8,7 +8,7 @@ use crate::value::{SqlError, Value};
 
 use super::cleanup::Failure;
 use super::clock::{self, Clock, Moment};
-use super::instance::{Instance, same_name};
+use super::instance::Instance;
 use super::jobs::Jobs;
 use super::log::Log;
 use super::lsn::Lsn;
@@ -135,7 +135,10 @@ impl State {
 
     /// The instance whose change table has that name.
     pub fn change_table(&self, name: &str) -> Option<&Instance> {
-        self.instances.iter().find(|instance| same_name(&instance.table_name(), name))
+        let name = name.trim_end_matches(' ');
+        let (stem, ending) = name.split_at_checked(name.len().checked_sub("_CT".len())?)?;
+        let is_change_table = ending.eq_ignore_ascii_case("_CT") && !stem.ends_with(' ');
+        self.instances.iter().find(|instance| is_change_table && instance.is_named(stem))
     }
 
     /// A new `object_id`, from a range that user tables do not reach.
