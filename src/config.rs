@@ -116,6 +116,10 @@ pub struct Source {
     pub connect_timeout: Duration,
     /// Bound on the server's silence within a statement.
     pub statement_timeout: Duration,
+    /// How often one piece of work is tried again within a task.
+    pub retries: u32,
+    /// The first wait before trying again after a failover.
+    pub retry_wait: Duration,
     /// How long the source keeps history, where it cannot be read from the source.
     pub retention: Option<Duration>,
     /// Tables to sync, as patterns.

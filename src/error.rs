@@ -127,13 +127,16 @@ struct Inner {
     message: String,
     advice: String,
     table: Option<String>,
+    number: Option<u32>,
+    tries: u32,
     cause: Option<Cause>,
 }
 
 impl Error {
     /// An error that says what failed and why.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), advice: String::new(), table: None, cause: None }))
+        let (message, advice) = (message.into(), String::new());
+        Self(Box::new(Inner { kind, message, advice, table: None, number: None, tries: 0, cause: None }))
     }
 
     /// The same with what to do next, a full sentence.
@@ -152,6 +155,20 @@ impl Error {
         self
     }
 
+    /// The same with the number by which the end names it.
+    #[must_use]
+    pub fn numbered(mut self, number: u32) -> Self {
+        self.0.number = Some(number);
+        self
+    }
+
+    /// The same after so many tries in vain: it is not tried again within the task.
+    #[must_use]
+    pub fn tried(mut self, tries: u32) -> Self {
+        self.0.tries = tries;
+        self
+    }
+
     /// The same with the error beneath.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
@@ -162,12 +179,14 @@ impl Error {
     /// The same error told once more, without the one beneath.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Inner { kind, message, advice, table, .. } = &*self.0;
+        let Inner { kind, message, advice, table, number, tries, .. } = &*self.0;
         Self(Box::new(Inner {
             kind: *kind,
             message: message.clone(),
             advice: advice.clone(),
             table: table.clone(),
+            number: *number,
+            tries: *tries,
             cause: None,
         }))
     }
@@ -175,6 +194,16 @@ impl Error {
     /// The kind.
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// The number by which the end names it.
+    pub fn number(&self) -> Option<u32> {
+        self.0.number
+    }
+
+    /// How often it was tried in vain; 0 where trying again was not thought of.
+    pub fn tries(&self) -> u32 {
+        self.0.tries
     }
 
     /// The error beneath.
@@ -194,6 +223,9 @@ impl fmt::Display for Error {
             write!(f, "{table}: ")?;
         }
         f.write_str(&self.0.message)?;
+        if self.0.tries > 1 {
+            write!(f, " (tried {} times)", self.0.tries)?;
+        }
         let mut cause = self.0.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
         let mut said = self.0.message.clone();
         while let Some(error) = cause {

@@ -1,8 +1,11 @@
 //! Whether a retry may help: one table for all kinds of error, and the exit codes that follow from it.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
+
+/// What was tried again within a task, and how often: by the number of the failure, or `connection` where one was lost.
+pub type Retries = BTreeMap<String, u64>;
 
 /// What a failure asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,31 +87,6 @@ pub fn exit_code<'a>(errors: impl IntoIterator<Item = &'a Error>) -> u8 {
         };
     }
     code
-}
-
-/// How often an operation that a server asked to repeat is repeated within one process, and how long between.
-const PAUSES: [Duration; 4] =
-    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
-
-/// Runs an operation again while it fails in a way that a short wait may mend: the server said so (busy), not that it
-/// is gone. What is gone is left to the caller's next run, so that an outage ends the task with 75 and not with a hang.
-///
-/// # Errors
-/// The last failure.
-pub async fn while_busy<T, F: Future<Output = Result<T>>>(what: &str, mut operation: impl FnMut() -> F) -> Result<T> {
-    let mut pauses = PAUSES.iter();
-    loop {
-        match operation().await {
-            Err(error) if matches!(error.kind(), Kind::SourceBusy | Kind::TargetBusy) => match pauses.next() {
-                Some(pause) => {
-                    tracing::warn!(%error, pause_ms = pause.as_millis(), "{what} failed, trying again");
-                    tokio::time::sleep(*pause).await;
-                }
-                None => return Err(error),
-            },
-            other => return other,
-        }
-    }
 }
 
 #[cfg(test)]

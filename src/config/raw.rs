@@ -50,6 +50,8 @@ pub struct Source {
     pub read_only_replica: Option<Scalar<bool>>,
     pub connect_timeout: Option<String>,
     pub statement_timeout: Option<String>,
+    pub retries: Option<Scalar<u64>>,
+    pub retry_wait: Option<String>,
     pub retention: Option<String>,
     pub include: Option<Vec<String>>,
     pub exclude: Option<Vec<String>>,

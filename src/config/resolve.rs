@@ -183,6 +183,10 @@ pub fn source(raw: &raw::Source) -> Result<Source> {
     };
     let encrypts = [("required", Encrypt::Required), ("login", Encrypt::Login), ("off", Encrypt::Off)];
     let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let retries = scalar("source.retries", raw.retries.as_ref(), 4)?;
+    if retries > 20 {
+        return Err(wrong(format!("source.retries = {retries}: expected 0 to 20")));
+    }
     Ok(Source {
         host: required("source.host", raw.host.as_ref())?,
         port: port("source.port", raw.port.as_ref(), 1433)?,
@@ -205,6 +209,8 @@ pub fn source(raw: &raw::Source) -> Result<Source> {
             .unwrap_or_default(),
         statement_timeout: duration("source.statement_timeout", raw.statement_timeout.as_ref(), seconds(600))?
             .unwrap_or_default(),
+        retries: u32::try_from(retries).unwrap_or_default(),
+        retry_wait: duration("source.retry_wait", raw.retry_wait.as_ref(), seconds(5))?.unwrap_or_default(),
         retention: duration("source.retention", raw.retention.as_ref(), None)?,
         include,
         exclude,

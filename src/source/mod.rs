@@ -14,6 +14,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::manifest::{CommitTime, Fingerprint, Instance};
 use crate::position::Position;
+use crate::retry::Retries;
 use crate::row::RowSink;
 use crate::table::{Column, Table, TableName};
 
@@ -179,6 +180,20 @@ pub trait Source: Sized + Send + 'static {
     /// # Errors
     /// The source does not answer, refuses the login, or TLS fails.
     fn connect(config: &config::Source) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Makes ready for another try at what failed in the middle of rows, whose bounds stay the same: waits, and connects
+    /// anew. `tries` counts them for one piece of work. All other methods try again by themselves.
+    ///
+    /// # Errors
+    /// The failure given, where another try would not help, or not any more; or why no connection comes about.
+    fn mend(&mut self, error: Error, _tries: &mut u32) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Err(error))
+    }
+
+    /// What was tried again since this was last asked.
+    fn retried(&mut self) -> Retries {
+        Retries::new()
+    }
 
     /// Asks who the source is and what the login may do.
     ///

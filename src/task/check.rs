@@ -111,6 +111,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     let cut = source.maximum().await?;
     report.cut(cut.clone());
     find_work(context, &mut source, &info, &ledger, &flows, &cut, report).await?;
+    report.retried(source.retried());
     Ok(())
 }
 

@@ -4,25 +4,29 @@
 //! idle tables, and purging.
 
 mod attempt;
+mod purge;
 mod window;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Utc;
+use tokio::sync::Mutex;
 
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::Created;
-use crate::config::{Purge, Source as SourceConfig, Sync};
-use crate::crash;
+use crate::config::{Source as SourceConfig, Sync};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{Manifest, Opening};
 use crate::position::Position;
+use crate::retry::Retries;
 use crate::source::{Capture, Source, SourceInfo, SourceTable, Tracked};
 use crate::table::TableName;
 use attempt::Outcome;
+use purge::may_purge;
 use window::{Plan, Step};
 
 /// What the work on each table shares.
@@ -33,6 +37,8 @@ struct Shared<S> {
     connections: Pool<S>,
     info: SourceInfo,
     cut: Position,
+    /// What was tried again for each table.
+    retries: Mutex<BTreeMap<TableName, Retries>>,
 }
 
 /// A table with what is known of it before its own work begins.
@@ -97,12 +103,16 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     let places: Vec<_> = jobs.iter().map(|job| job.place::<S>(&context.config.sync, &config)).collect();
     let looks = idle::look(&mut source, &info, &maximum, &cut, &places).await?;
     jobs.iter_mut().zip(looks).for_each(|(job, look)| job.look = look);
-    let shared =
-        Arc::new(Shared { context: context.clone(), source: config, ledger, connections: Pool::default(), info, cut });
+    report.retried(source.retried());
+    let (context, connections, retries) = (context.clone(), Pool::default(), Mutex::default());
+    let shared = Arc::new(Shared { context, source: config, ledger, connections, info, cut, retries });
     shared.connections.give(source).await;
-    let jobs = jobs.into_iter().map(|job| (job.table.table.name.clone(), (shared.clone(), job))).collect();
+    let jobs = jobs.into_iter().map(|job| (job.table.table.name.clone(), (Arc::clone(&shared), job))).collect();
     let work = |(shared, job): (Arc<Shared<S>>, Job)| async move { shared.table(job).await };
-    for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    for_each_table(jobs, shared.context.config.sync.parallel, work, report).await;
+    for (name, retries) in std::mem::take(&mut *shared.retries.lock().await) {
+        report.amend(&name, |table| table.retries = retries);
+    }
     Ok(())
 }
 
@@ -187,7 +197,9 @@ impl<S: Source> Shared<S> {
             return Ok(job.idle(tail));
         }
         let mut source = self.connections.take(S::connect(&self.source)).await?;
-        let (summary, usable) = self.extract(&mut source, &job).await?;
+        let extracted = self.extract(&mut source, &job).await;
+        self.retries.lock().await.insert(job.table.table.name, source.retried());
+        let (summary, usable) = extracted?;
         if usable {
             self.connections.give(source).await;
         }
@@ -207,11 +219,13 @@ impl<S: Source> Shared<S> {
         let mut gap_mended = false;
         let mut known = Known { table: job.table.clone(), since: None, looks: 0 };
         let mut summary = TableSummary::idle(name);
+        let mut tries = 0;
         loop {
             let error = match self.one(source, &known, &view).await {
                 Ok(made) => {
                     let more = made.more;
                     made.add_to(&mut summary);
+                    tries = 0;
                     view = self.ledger.view(name).await?;
                     if more {
                         continue;
@@ -220,7 +234,13 @@ impl<S: Source> Shared<S> {
                     summary.work = view.is_pending();
                     return Ok((summary, usable));
                 }
-                Err(error) => error,
+                Err(error) => match source.mend(error, &mut tries).await {
+                    Ok(()) => {
+                        view = self.ledger.view(name).await?;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
             };
             let outdated =
                 [Kind::Outdated, Kind::Drift, Kind::NoKey, Kind::NoInstance, Kind::Restored, Kind::ZeroMinimum];
@@ -353,58 +373,4 @@ impl<S: Source> Shared<S> {
         tracing::info!(table = %found.table.name, generation = next.generation, by_rival, "opened a generation");
         Ok(())
     }
-
-    /// Rule 6: purges history behind what is durable. A failure is told and left to the next run; gives whether the
-    /// connection can still be used.
-    async fn purge(
-        &self,
-        source: &mut S,
-        found: &SourceTable,
-        capture: &Capture,
-        view: &View,
-        tail: Option<&Manifest>,
-    ) -> bool {
-        let policy = &self.context.config.sync;
-        if !may_purge(policy, capture) {
-            return true;
-        }
-        let tracked = Tracked { table: &found.table, capture };
-        let purged = async {
-            match self.durable(&found.table.name, view, tail).await? {
-                Some(position) => {
-                    let purged = source.purge(tracked, &position).await?;
-                    if purged {
-                        crash::after(crash::Step::HistoryPurged)?;
-                    }
-                    Ok::<_, Error>(purged.then_some(position))
-                }
-                None => Ok(None),
-            }
-        };
-        match purged.await {
-            Ok(Some(position)) => tracing::info!(table = %found.table.name, %position, "purged history at the source"),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(table = %found.table.name, %error, "could not purge history at the source");
-                return false;
-            }
-        }
-        true
-    }
-
-    /// The position behind which history may go: the end of what is durable. `known` is a manifest at hand.
-    async fn durable(&self, name: &TableName, view: &View, known: Option<&Manifest>) -> Result<Option<Position>> {
-        let Some((generation, sequence)) = decide::durable(view, self.context.config.sync.purge) else {
-            return Ok(None);
-        };
-        if let Some(known) = known.filter(|known| (known.generation, known.sequence) == (generation, sequence)) {
-            return Ok(Some(known.window.to.clone()));
-        }
-        Ok(self.ledger.manifest(name, generation, sequence).await?.map(|manifest| manifest.window.to))
-    }
-}
-
-/// Whether the configuration lets history of an instance be purged at all.
-fn may_purge(policy: &Sync, capture: &Capture) -> bool {
-    policy.purge != Purge::Never && (capture.ours || policy.purge_shared)
 }

@@ -44,6 +44,7 @@ async fn run<S: Source, T: Target>(context: &Context, yes: bool, report: &mut Re
         info.ignores_case,
         "among those included",
     )?;
+    report.retried(source.retried());
     for found in found {
         let name = &found.table.name;
         if let Some(error) = &found.blocked {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
-use crate::retry::{self, Disposition};
+use crate::retry::{self, Disposition, Retries};
 use crate::table::TableName;
 
 /// How a table fared.
@@ -58,6 +58,8 @@ pub struct TableSummary {
     pub error: Option<String>,
     /// The name of its kind, by which `docs/recovery.md` has it.
     pub error_kind: Option<&'static str>,
+    /// What was tried again at the source, and how often.
+    pub retries: Retries,
 }
 
 impl TableSummary {
@@ -76,6 +78,7 @@ impl TableSummary {
             at_cut: None,
             error: None,
             error_kind: None,
+            retries: Retries::new(),
         }
     }
 
@@ -115,6 +118,8 @@ pub struct Summary {
     pub error: Option<String>,
     /// The name of the first such error's kind.
     pub error_kind: Option<&'static str>,
+    /// What was tried again at the source, and how often, for all tables together and for each.
+    pub retries: Retries,
     /// Tables, by name.
     pub tables: Vec<TableSummary>,
 }
@@ -148,6 +153,7 @@ impl Report {
             findings: Vec::new(),
             error: None,
             error_kind: None,
+            retries: Retries::new(),
             tables: Vec::new(),
         };
         Self { summary, codes: Vec::new(), blocked: Vec::new(), lenient: false, strict: false, started: Instant::now() }
@@ -166,6 +172,11 @@ impl Report {
     /// Sets the cut.
     pub fn cut(&mut self, cut: Position) {
         self.summary.cut = Some(cut);
+    }
+
+    /// Adds what was tried again for all tables together.
+    pub fn retried(&mut self, retries: Retries) {
+        add(&mut self.summary.retries, retries);
     }
 
     /// Adds what a person should know.
@@ -245,9 +256,11 @@ impl Report {
                     mine.at_cut = theirs.at_cut.or(mine.at_cut);
                     mine.error = mine.error.take().or(theirs.error);
                     mine.error_kind = mine.error_kind.or(theirs.error_kind);
+                    add(&mut mine.retries, theirs.retries);
                 }
             }
         }
+        add(&mut self.summary.retries, other.summary.retries);
         self.summary.cut = self.summary.cut.take().or(other.summary.cut);
         self.summary.findings.extend(other.summary.findings);
         self.summary.error = self.summary.error.take().or(other.summary.error);
@@ -280,6 +293,9 @@ impl Report {
         let exit_code = self.exit_code();
         let mut summary = self.summary;
         summary.tables.sort_by(|left, right| left.table.cmp(&right.table));
+        for table in &summary.tables {
+            add(&mut summary.retries, table.retries.clone());
+        }
         summary.batches = summary.tables.iter().map(|table| table.batches).sum();
         summary.upserts = summary.tables.iter().map(|table| table.upserts).sum();
         summary.deletes = summary.tables.iter().map(|table| table.deletes).sum();
@@ -323,6 +339,12 @@ impl Summary {
 
     fn line(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    }
+}
+
+fn add(to: &mut Retries, more: Retries) {
+    for (what, times) in more {
+        *to.entry(what).or_default() += times;
     }
 }
 

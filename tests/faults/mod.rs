@@ -6,10 +6,12 @@
 //! | [`bucket`] | answers that are errors, lost, late, or in small pages |
 //! | [`bodies`] | bytes that are cut short, stalled, flipped or refused on their way |
 //! | [`target`] | connections that break around COPY and COMMIT, locks, a full disk, a crash |
-//! | [`source`] | connections that break in mid-stream, errors by number |
+//! | [`source`] | connections that break in mid-stream |
+//! | [`numbers`] | errors of the source by number |
 
 mod bodies;
 mod bucket;
+mod numbers;
 mod source;
 mod target;
 

@@ -18,19 +18,19 @@ async fn a_wrong_configuration_is_named_with_its_key() -> anyhow::Result<()> {
         Wrong {
             what: "unknown key",
             replace: &[("lock_timeout = \"60s\"", "look_timeout = \"60s\"")],
-            says: &["con_defs.toml", "line 29", "unknown field `look_timeout`", "`lock_timeout`", EXAMPLE],
+            says: &["con_defs.toml", "line 30", "unknown field `look_timeout`", "`lock_timeout`", EXAMPLE],
             ..usage
         },
         Wrong {
             what: "unknown section",
             replace: &[("[bucket]", "[buckets]")],
-            says: &["con_defs.toml", "line 14", "unknown field `buckets`", "`bucket`", EXAMPLE],
+            says: &["con_defs.toml", "line 15", "unknown field `buckets`", "`bucket`", EXAMPLE],
             ..usage
         },
         Wrong {
             what: "wrong type of a switch",
             replace: &[("path_style = true", "path_style = \"yes\"")],
-            says: &["con_defs.toml", "line 19", "string \"yes\"", "true or false", EXAMPLE],
+            says: &["con_defs.toml", "line 20", "string \"yes\"", "true or false", EXAMPLE],
             ..usage
         },
         Wrong {

@@ -109,6 +109,7 @@ user = "{user}"
 password = "${{MSSQL_PASSWORD}}"
 trust_server_certificate = true
 include = ["dbo.*"]
+retry_wait = "100ms"
 
 [bucket]
 name = "{BUCKET}"

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use tiberius::ColumnData;
-use tokio::sync::Mutex;
 
 use super::catalog::instance_name;
 use super::client::{Client, Parameter, bytes, integer, number};
@@ -17,7 +16,6 @@ use super::{sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::CommitTime;
 use crate::position::Position;
-use crate::retry;
 use crate::row::{Operation, RowSink};
 use crate::source::{Answer, Bounds, Capture, Committed, Owner, Question, SourceTable, Tracked};
 use crate::table::{ColumnType, Table, TableName};
@@ -25,14 +23,15 @@ use crate::table::{ColumnType, Table, TableName};
 /// Questions in one statement: each is a subquery or two, and a server compiles them all.
 const QUESTIONS_AT_ONCE: usize = 250;
 
+/// The number of a purge's deadlock with the capture job.
+const PURGE_DEADLOCK: u32 = 22852;
+
 /// Positions in one statement.
 const POSITIONS_AT_ONCE: usize = 1000;
 
 /// Enables the database. One that another has enabled meanwhile is no error.
 pub async fn enable_database(client: &mut Client) -> Result<()> {
-    let client = Mutex::new(client);
-    let enabling = || async { client.lock().await.batch(sql::ENABLE_DATABASE).await };
-    match retry::while_busy("enabling", enabling).await {
+    match client.batch(sql::ENABLE_DATABASE).await {
         Err(error) if number(&error) == Some(22905) => Ok(()),
         Err(error) if matches!(error.kind(), Kind::SourceRights | Kind::SourceRefused) => Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
             .because(error)
@@ -47,9 +46,7 @@ pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTabl
     let columns = found.partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
     let instance = instance_name(owner, table, &found.incarnation);
     let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
-    let client = Mutex::new(client);
-    let enabling = || async { bounded(*client.lock().await, &statement).await };
-    match retry::while_busy("enabling", enabling).await {
+    match bounded(client, &statement).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {
             Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the table").because(error).advice(
@@ -76,9 +73,7 @@ async fn bounded(client: &mut Client, statement: &str) -> Result<()> {
 /// Drops an instance. One that another has dropped meanwhile is no error.
 pub async fn disable_table(client: &mut Client, table: &TableName, instance: &str) -> Result<()> {
     let statement = sql::disable_table(&table.schema, &table.name, instance);
-    let client = Mutex::new(client);
-    let disabling = || async { bounded(*client.lock().await, &statement).await };
-    match retry::while_busy("dropping a capture instance", disabling).await {
+    match bounded(client, &statement).await {
         Err(error) if matches!(number(&error), Some(22960 | 22985)) => Ok(()),
         other => other,
     }
@@ -264,24 +259,24 @@ fn operation(row: &tiberius::Row) -> Result<Operation> {
 /// another has passed meanwhile is no error.
 pub async fn purge(client: &mut Client, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {
     let Capture { instance, start, .. } = tracked.capture;
-    let client = Mutex::new(client);
-    let run = |reports| {
-        let (client, statement) = (&client, sql::purge(&instance.name, start, up_to, reports));
-        async move {
-            let rows = client.lock().await.batch(&statement).await?;
-            if rows.first().is_some_and(|row| integer(row, 0) != 0) {
-                let message = format!("purging '{}' met the capture job", instance.name);
-                return Err(Error::new(Kind::SourceBusy, message).advice("The next run purges what is left"));
-            }
-            Ok(rows.first().is_some_and(|row| integer(row, 1) != 0))
-        }
-    };
-    match retry::while_busy("purging", || run(true)).await {
+    let purged = match client.batch(&sql::purge(&instance.name, start, up_to, true)).await {
         // 8145, 8144: a build whose procedure has no failure flag.
-        Err(error) if matches!(number(&error), Some(8144 | 8145)) => run(false).await,
-        Err(error) if matches!(number(&error), Some(22957 | 22964)) => Ok(false),
+        Err(error) if matches!(number(&error), Some(8144 | 8145)) => {
+            client.batch(&sql::purge(&instance.name, start, up_to, false)).await
+        }
         other => other,
+    };
+    let rows = match purged {
+        Err(error) if matches!(number(&error), Some(22957 | 22964)) => return Ok(false),
+        other => other?,
+    };
+    if rows.first().is_some_and(|row| integer(row, 0) != 0) {
+        // What the procedure tells at a severity that is no error.
+        let message = format!("purging '{}' met the capture job", instance.name);
+        let error = Error::new(Kind::SourceBusy, message).advice("The next run purges what is left");
+        return Err(error.numbered(PURGE_DEADLOCK));
     }
+    Ok(rows.first().is_some_and(|row| integer(row, 1) != 0))
 }
 
 #[cfg(test)]

@@ -175,11 +175,13 @@ fn classify_connect(place: &str, user: &str, error: &tiberius::error::Error) -> 
             Kind::SourceLogin,
             format!("SQL Server {place} refuses the login '{user}' (18456: {})", token.message()),
         )
+        .numbered(18456)
         .advice("Check source.user and source.password; the login must exist and SQL logins must be allowed"),
         Driver::Server(token) if token.code() == 4060 => Error::new(
             Kind::SourceLogin,
             format!("SQL Server {place} does not open the database for login '{user}' (4060: {})", token.message()),
         )
+        .numbered(4060)
         .advice("Check source.database, and that the login has a user in it"),
         Driver::Server(_) => classify(place, error),
         // Cut off in the handshake: what TLS itself finds wrong comes as invalid data.
@@ -226,7 +228,7 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
     };
     let number = token.code();
     let message = format!("SQL Server {place} says {number}: {}", token.message());
-    match number {
+    let error = match number {
         701
         | 802
         | 8628
@@ -243,29 +245,36 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
         | 3967
         | 615
         | 3971
+        | 22851..=22853
+        | 22920
+        | 22954
         | 10928
         | 10929
         | 40501
         | 49918..=49920 => Error::new(Kind::SourceBusy, message).advice("Try again"),
         596 | 921 | 922 | 927 | 952 | 976 | 978 | 983 | 17142 | 17187 | 18401 | 926 | 4060 | 4221 | 40143 | 40197
-        | 40540 | 40613 | 42108 | 42109 | 64 | 233 | 10053 | 10054 | 10060 | 6005 => {
+        | 40540 | 40613 | 42108 | 42109 | 20 | 64 | 233 | 997 | 10053 | 10054 | 10060 | 6005 => {
             Error::new(Kind::SourceUnreachable, message).advice("Try again: the server is failing over or restarting")
         }
         229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22904 => Error::new(Kind::SourceRights, message)
             .advice("Grant the login SELECT on the tables and on schema cdc (enabling and purging need db_owner)"),
+        18456 => Error::new(Kind::SourceLogin, message).advice("Check source.user and source.password"),
+        40615 => Error::new(Kind::SourceLogin, message)
+            .advice("Let this machine's address through the server's firewall, in the portal or by sp_set_firewall_rule"),
+        22901 => Error::new(Kind::CaptureOff, message)
+            .advice("Change data capture went off: run 'delsert check', which enables it if source.enable_cdc is true"),
+        3952 => Error::new(Kind::SourceRefused, message)
+            .advice("SNAPSHOT isolation was just turned off: run the task again, which reads committed rows; or ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON"),
+        208 => Error::new(Kind::SourceRefused, message)
+            .advice("It was dropped while the task ran, or the login may not see it: run 'delsert check'"),
         _ => Error::new(Kind::SourceRefused, message).advice("Run 'delsert check', which names what is missing"),
-    }
-    .because(ServerMessage(number))
+    };
+    error.numbered(number)
 }
-
-/// The server's message number, at the end of an error's chain.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ServerMessage(u32);
 
 /// The number of the server's message that an error stems from.
 pub fn number(error: &Error) -> Option<u32> {
-    error.cause().and_then(|cause| cause.downcast_ref::<ServerMessage>()).map(|message| message.0)
+    error.number()
 }
 
 #[cfg(test)]

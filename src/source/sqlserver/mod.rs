@@ -9,9 +9,11 @@
 //! | `cdc` | enabling, bounds, changes of a window, purging |
 //! | `snapshot` | the copy of a whole table |
 //! | `sql` | all statements, as text |
+//! | `again` | what may mend itself, and how long to wait for it |
 //!
 //! Nothing outside knows what an LSN is.
 
+mod again;
 mod catalog;
 mod cdc;
 mod client;
@@ -30,6 +32,7 @@ use super::{Answer, Bounds, Capture, Committed, Owner, Question, Source, SourceI
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
+use crate::retry::Retries;
 use crate::row::RowSink;
 use crate::table::{Column, Table, TableName};
 
@@ -43,9 +46,45 @@ pub struct SqlServer {
     /// The second login's connection, made when first needed.
     admin: Option<Client>,
     database: Option<describe::Database>,
+    retries: Retries,
+}
+
+/// Runs a statement again while that may mend it.
+macro_rules! again {
+    ($self:ident, $what:literal, $run:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $run {
+                Err(error) => $self.mend_so($what, error, &mut tries).await?,
+                Ok(done) => break Ok::<_, Error>(done),
+            }
+        }
+    }};
 }
 
 impl SqlServer {
+    /// Waits and connects anew, or gives the failure back.
+    async fn mend_so(&mut self, what: &str, mut error: Error, tries: &mut u32) -> Result<()> {
+        loop {
+            let Some(wait) = again::wait(&self.config, &error, *tries) else {
+                return Err(if *tries > 0 { error.tried(*tries + 1) } else { error });
+            };
+            *tries += 1;
+            *self.retries.entry(again::name(&error)).or_default() += 1;
+            tracing::warn!(%error, wait_ms = wait.as_millis(), "{what} failed, trying again");
+            tokio::time::sleep(wait).await;
+            // Whatever the connection is in the middle of, a new one is not.
+            self.admin = None;
+            match Client::connect(&self.config, &self.config.login).await {
+                Ok(client) => {
+                    self.client = client;
+                    return Ok(());
+                }
+                Err(refused) => error = refused,
+            }
+        }
+    }
+
     /// The connection that may enable and purge.
     async fn admin(&mut self) -> Result<&mut Client> {
         let Some(login) = &self.config.admin else { return Ok(&mut self.client) };
@@ -55,6 +94,17 @@ impl SqlServer {
             None => Client::connect(&config::Source { read_only_replica: false, ..self.config.clone() }, login).await?,
         };
         Ok(self.admin.insert(client))
+    }
+
+    async fn describe_once(&mut self) -> Result<SourceInfo> {
+        self.database = None;
+        let database = self.database().await?;
+        describe::describe(&mut self.client, &self.config, &database).await
+    }
+
+    async fn tables_once(&mut self, config: &config::Config) -> Result<Vec<SourceTable>> {
+        let database = self.database().await?;
+        catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
     }
 
     async fn database(&mut self) -> Result<describe::Database> {
@@ -72,34 +122,54 @@ impl Source for SqlServer {
             return Err(Error::new(Kind::Config, "source.instance: named instances are not supported yet")
                 .advice("Give the instance's TCP port by source.port"));
         }
-        let client = Client::connect(config, &config.login).await?;
-        Ok(Self { config: config.clone(), client, admin: None, database: None })
+        let (mut tries, mut retries) = (0, Retries::new());
+        let client = loop {
+            match Client::connect(config, &config.login).await {
+                Ok(client) => break client,
+                // A server that answers says that it will be there; of one that does not, the next run finds out.
+                Err(error) if error.number().is_some() => {
+                    let wait = again::wait(config, &error, tries);
+                    let Some(wait) = wait else { return Err(if tries > 0 { error.tried(tries + 1) } else { error }) };
+                    tries += 1;
+                    *retries.entry(again::name(&error)).or_default() += 1;
+                    tracing::warn!(%error, wait_ms = wait.as_millis(), "logging in failed, trying again");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(Self { config: config.clone(), client, admin: None, database: None, retries })
+    }
+
+    async fn mend(&mut self, error: Error, tries: &mut u32) -> Result<()> {
+        self.mend_so("reading", error, tries).await
+    }
+
+    fn retried(&mut self) -> Retries {
+        std::mem::take(&mut self.retries)
     }
 
     async fn describe(&mut self) -> Result<SourceInfo> {
-        self.database = None;
-        let database = self.database().await?;
-        describe::describe(&mut self.client, &self.config, &database).await
+        again!(self, "describing", self.describe_once().await)
     }
 
     async fn enable_capture(&mut self) -> Result<()> {
-        cdc::enable_database(self.admin().await?).await?;
+        let enabled = again!(self, "enabling", cdc::enable_database(self.admin().await?).await);
         self.database = None;
-        Ok(())
+        enabled
     }
 
     async fn tables(&mut self, config: &config::Config) -> Result<Vec<SourceTable>> {
-        let database = self.database().await?;
-        catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
+        again!(self, "reading the catalogue", self.tables_once(config).await)
     }
 
     async fn enable_table(&mut self, owner: &Owner, found: &SourceTable, flow: &Table) -> Result<()> {
-        let enabled = cdc::enable_table(self.admin().await?, owner, found, flow).await;
+        let enabled = again!(self, "enabling", cdc::enable_table(self.admin().await?, owner, found, flow).await);
         enabled.map_err(|error| error.on(&flow.name))
     }
 
     async fn disable_table(&mut self, table: &TableName, capture: &Capture) -> Result<()> {
-        cdc::disable_table(self.admin().await?, table, &capture.instance.name).await
+        again!(self, "disabling", cdc::disable_table(self.admin().await?, table, &capture.instance.name).await)
     }
 
     fn follow(before: &Column, now: &Column) -> Option<Column> {
@@ -111,12 +181,12 @@ impl Source for SqlServer {
     }
 
     async fn maximum(&mut self) -> Result<Position> {
-        cdc::maximum(&mut self.client).await
+        again!(self, "reading the maximum", cdc::maximum(&mut self.client).await)
     }
 
     async fn bounds(&mut self, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
         lsn(at)?;
-        cdc::bounds(&mut self.client, tracked, at).await
+        again!(self, "reading the bounds", cdc::bounds(&mut self.client, tracked, at).await)
     }
 
     fn check_position(position: &Position) -> Result<()> {
@@ -124,11 +194,11 @@ impl Source for SqlServer {
     }
 
     async fn commit_times(&mut self, positions: &[Position]) -> Result<BTreeMap<Position, Committed>> {
-        cdc::commit_times(&mut self.client, positions).await
+        again!(self, "reading commit times", cdc::commit_times(&mut self.client, positions).await)
     }
 
     async fn changed(&mut self, questions: &[Question<'_>]) -> Result<Vec<Answer>> {
-        cdc::changed(&mut self.client, questions).await
+        again!(self, "looking for changes", cdc::changed(&mut self.client, questions).await)
     }
 
     async fn changes<S: RowSink>(
@@ -142,7 +212,8 @@ impl Source for SqlServer {
     }
 
     async fn reach(&mut self, capture: &Capture, from: &Position, to: &Position, span: Duration) -> Result<Position> {
-        cdc::reach(&mut self.client, &capture.instance.name, from, to, span).await
+        let instance = &capture.instance.name;
+        again!(self, "measuring a window", cdc::reach(&mut self.client, instance, from, to, span).await)
     }
 
     async fn rows_holding<S: RowSink>(&mut self, table: &Table, columns: &[String], sink: &mut S) -> Result<()> {
@@ -156,10 +227,11 @@ impl Source for SqlServer {
     }
 
     async fn purge(&mut self, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {
-        if *up_to <= tracked.capture.start {
+        if *up_to < tracked.capture.start {
             return Ok(false);
         }
-        cdc::purge(self.admin().await?, tracked, lsn(up_to)?).await
+        lsn(up_to)?;
+        again!(self, "purging", cdc::purge(self.admin().await?, tracked, up_to).await)
     }
 }
 

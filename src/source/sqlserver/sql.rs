@@ -227,7 +227,8 @@ pub fn range(copied: &Copied<'_>, after: &[String], limit: usize) -> String {
 }
 
 /// Purges an instance that begins at `start` up to the greatest mark at or below `up_to` that cleanup takes as it is: in
-/// `cdc.lsn_time_mapping`, and the first of those that committed at its moment. Tells whether it failed, and whether there
+/// `cdc.lsn_time_mapping`, and the first of those that committed at its moment. A mark at the start itself removes what a
+/// cleanup that failed left there. Tells whether it failed, and whether there
 /// was such a mark. `reports` asks for the failure flag, which old builds do not have.
 pub fn purge(instance: &str, start: &Position, up_to: &Position, reports: bool) -> String {
     let flag = if reports { ", @fCleanupFailed = @failed OUTPUT" } else { "" };
@@ -237,7 +238,7 @@ pub fn purge(instance: &str, start: &Position, up_to: &Position, reports: bool) 
          SELECT @greatest = MAX(m.start_lsn) FROM cdc.lsn_time_mapping AS m WHERE m.start_lsn <= {up_to}; \
          SELECT @mark = MIN(s.start_lsn) FROM cdc.lsn_time_mapping AS s \
          JOIN cdc.lsn_time_mapping AS m ON m.tran_end_time = s.tran_end_time WHERE m.start_lsn = @greatest; \
-         IF @mark > {start} BEGIN EXEC sys.sp_cdc_cleanup_change_table @capture_instance = {}, @low_water_mark = @mark, \
+         IF @mark >= {start} BEGIN EXEC sys.sp_cdc_cleanup_change_table @capture_instance = {}, @low_water_mark = @mark, \
          @threshold = 5000{flag}; SET @purged = 1 END; SELECT ISNULL(@failed, 0) AS failed, @purged AS purged",
         literal(instance)
     )

@@ -22,6 +22,8 @@ const fn closes(number: i32, severity: u8, text: &'static str) -> Known {
 /// 10053 and 10054 are numbers that clients give to a broken connection; here the server says them, so that a test can
 /// tell which one it ordered.
 const KNOWN: &[Known] = &[
+    stays(208, 16, "Invalid object name 'dbo.Things'."),
+    stays(229, 14, "The SELECT permission was denied on the object 'Things', database 'shop', schema 'dbo'."),
     stays(701, 17, "There is insufficient system memory in resource pool 'default' to run this query."),
     stays(926, 14, "Database 'shop' cannot be opened. It has been marked SUSPECT by recovery."),
     stays(
@@ -35,6 +37,11 @@ const KNOWN: &[Known] = &[
         "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.",
     ),
     stays(1222, 16, "Lock request time out period exceeded."),
+    stays(
+        3952,
+        16,
+        "Snapshot isolation transaction failed accessing database 'shop' because snapshot isolation is not allowed in this database. Use ALTER DATABASE to allow snapshot isolation.",
+    ),
     stays(
         3958,
         16,
@@ -60,6 +67,9 @@ const KNOWN: &[Known] = &[
         16,
         "Login to read-secondary failed due to long wait on 'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'.",
     ),
+    closes(4060, 11, "Cannot open database \"shop\" requested by the login. The login failed."),
+    closes(18_456, 14, "Login failed for user 'sa'."),
+    stays(22_901, 16, "The database 'shop' is not enabled for Change Data Capture."),
     closes(
         10_053,
         20,
@@ -91,6 +101,11 @@ const KNOWN: &[Known] = &[
         40_613,
         17,
         "Database 'shop' on server 'standin' is not currently available.  Please retry the connection later.",
+    ),
+    closes(
+        40_615,
+        14,
+        "Cannot open server 'standin' requested by the login. Client with IP address '127.0.0.1' is not allowed to access the server.",
     ),
     stays(
         49_918,
