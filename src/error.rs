@@ -217,6 +217,25 @@ impl Error {
     }
 }
 
+/// What stands in an advice for the exact command that copies the error's table anew.
+const RESYNC: &str = "'delsert resync' for the table";
+
+/// The command that copies a table anew, as a shell takes it.
+fn resync(table: Option<&str>) -> String {
+    let table = table.unwrap_or("SCHEMA.NAME");
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let quoted = if table.chars().all(is_plain) {
+        table.to_owned()
+    } else {
+        let escaped = table.chars().flat_map(|letter| {
+            let escape = matches!(letter, '"' | '\\' | '$' | '`').then_some('\\');
+            escape.into_iter().chain([letter])
+        });
+        format!("\"{}\"", escaped.collect::<String>())
+    };
+    format!("delsert resync --table {quoted} --yes")
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(table) = &self.0.table {
@@ -237,7 +256,7 @@ impl fmt::Display for Error {
             cause = error.source();
         }
         if !self.0.advice.is_empty() {
-            write!(f, ". {}", self.0.advice)?;
+            write!(f, ". {}", self.0.advice.replace(RESYNC, &format!("'{}'", resync(self.table()))))?;
         }
         Ok(())
     }
@@ -250,3 +269,23 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::TableName;
+
+    #[test]
+    fn the_command_that_repairs_is_told_as_a_shell_takes_it() {
+        for (schema, name, command) in [
+            ("dbo", "Things", "delsert resync --table dbo.Things --yes"),
+            ("dbo", "Order Details", "delsert resync --table \"dbo.Order Details\" --yes"),
+            ("a.b", "it's", "delsert resync --table \"[a.b].it's\" --yes"),
+            ("s", "$x`y\\z\"q", "delsert resync --table \"s.[\\$x\\`y\\\\z\\\"q]\" --yes"),
+        ] {
+            let error = Error::new(Kind::Gap, "gone").advice("Run 'delsert resync' for the table, soon");
+            let error = error.on(TableName::new(schema, name));
+            assert!(error.to_string().ends_with(&format!(". Run '{command}', soon")), "{error}");
+        }
+    }
+}

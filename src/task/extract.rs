@@ -318,7 +318,7 @@ impl<S: Source> Shared<S> {
         }
         let tracked = Tracked { table: &table, capture };
         let mut more = false;
-        match attempt::make(self, source, tracked, &opening, step.sequence(), &step).await? {
+        match attempt::make(self, source, tracked, &opening, tail.as_ref(), &step).await? {
             Outcome::Empty(at) => {
                 summary.at_cut = step.end().and_then(at_cut);
                 summary.to = Some(at);

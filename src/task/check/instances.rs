@@ -177,7 +177,7 @@ pub async fn enable_tables<S: Source>(
         }
         let refusal = refusal.unwrap_or_else(|| {
             Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
-                "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync'",
+                "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync' for the table",
             )
         });
         // What flowed goes on; extract stops where nobody will make the instance.

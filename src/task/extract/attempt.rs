@@ -38,6 +38,7 @@ struct Attempt<'a, S> {
     shared: &'a Shared<S>,
     tracked: Tracked<'a>,
     opening: &'a Opening,
+    tail: Option<&'a Manifest>,
     sequence: u64,
     id: Uuid,
     dialect: Dialect,
@@ -49,7 +50,7 @@ pub async fn make<S: Source>(
     source: &mut S,
     tracked: Tracked<'_>,
     opening: &Opening,
-    sequence: u64,
+    tail: Option<&Manifest>,
     step: &Step,
 ) -> Result<Outcome> {
     let engine = shared.context.config.naming()?.engine;
@@ -57,7 +58,8 @@ pub async fn make<S: Source>(
     let mut tries = 0;
     loop {
         let dialect = Dialect { null, binary_prefix: types::binary_prefix(engine).to_owned() };
-        let attempt = Attempt { shared, tracked, opening, sequence, id: Uuid::new_v4(), dialect };
+        let attempt =
+            Attempt { shared, tracked, opening, tail, sequence: step.sequence(), id: Uuid::new_v4(), dialect };
         match attempt.run(source, step).await {
             Err(error) if error.kind() == Kind::Sentinel && tries < SENTINELS => {
                 tries += 1;
@@ -132,8 +134,10 @@ impl<S: Source> Attempt<'_, S> {
             return Err(window::outlived(&window.to, &bounds.minimum));
         }
         if window.from.as_ref().is_some_and(|from| bounds.minimum > *from) {
-            let tail = self.manifest(step, window, written, None, bucket.compression);
-            return Err(window::gap(&tail, &bounds.minimum));
+            return Err(self.tail.map_or_else(
+                || window::outlived(&window.to, &bounds.minimum),
+                |tail| window::gap(tail, &self.tracked.capture.instance, &bounds),
+            ));
         }
         Ok(Some(self.manifest(step, window, written, bounds.committed, bucket.compression)))
     }

@@ -4,7 +4,7 @@ use super::super::flow::{self, Course};
 use super::super::idle::{age, is_stale};
 use super::Shared;
 use crate::error::{Error, Kind, Result};
-use crate::manifest::{BatchKind, CommitTime, Manifest, Opening};
+use crate::manifest::{BatchKind, Instance, Manifest, Opening};
 use crate::position::Position;
 use crate::source::{Bounds, Capture, Source, SourceTable, Tracked};
 use crate::table::Table;
@@ -108,7 +108,7 @@ pub async fn next<'a, S: Source>(
         let mut wanted = course.wanted();
         wanted.columns.retain(|column| capture.columns.contains(&column.name));
         let bounds = source.bounds(Tracked { table: &wanted, capture }, from).await?;
-        check_bounds(&shared.source, tail, &bounds)?;
+        check_bounds(&shared.source, tail, &capture.instance, &bounds)?;
         // The rows are read as they are now; an older cut is not gone back to.
         let step = if shared.cut < *from {
             Step::Idle(from.clone())
@@ -126,7 +126,7 @@ pub async fn next<'a, S: Source>(
     let table = course.table;
     let capture = found.capture_after(&table, from).ok_or_else(no_instance)?;
     let bounds = source.bounds(Tracked { table: &table, capture }, from).await?;
-    check_bounds(&shared.source, tail, &bounds)?;
+    check_bounds(&shared.source, tail, &capture.instance, &bounds)?;
     // From its start on the successor has all changes. The window ends at a commit, by whose time a restore is told.
     let switch = match successor.map(|(successor, _)| &successor.start).filter(|start| **start <= shared.cut) {
         Some(start) => source.commit_from(start).await?.filter(|commit| *commit <= shared.cut),
@@ -168,7 +168,7 @@ fn another_source(difference: &str) -> Error {
 }
 
 /// Checks that the source still has everything after the tail, and that its log is the one the tail was read from.
-fn check_bounds(config: &crate::config::Source, tail: &Manifest, bounds: &Bounds) -> Result<()> {
+fn check_bounds(config: &crate::config::Source, tail: &Manifest, instance: &Instance, bounds: &Bounds) -> Result<()> {
     let from = &tail.window.to;
     if bounds.maximum < *from && config.read_only_replica {
         return Err(Error::new(
@@ -183,7 +183,7 @@ fn check_bounds(config: &crate::config::Source, tail: &Manifest, bounds: &Bounds
         return Err(restored(message));
     }
     if bounds.minimum > *from {
-        return Err(gap(tail, &bounds.minimum));
+        return Err(gap(tail, instance, bounds));
     }
     match (&tail.committed, &bounds.committed) {
         (Some(then), now) if now.as_ref().map(|now| &now.source) != Some(&then.source) => {
@@ -211,13 +211,28 @@ pub fn outlived(from: &Position, minimum: &Position) -> Error {
     )
 }
 
-/// History between tail and minimum is gone.
-pub fn gap(tail: &Manifest, minimum: &Position) -> Error {
-    let when =
-        tail.committed.as_ref().map_or(String::new(), |CommitTime { source, .. }| format!(" (committed {source})"));
+/// History between tail and minimum is gone; it is read from `instance`.
+pub fn gap(tail: &Manifest, instance: &Instance, bounds: &Bounds) -> Error {
+    let committed = |time: Option<&String>| match time {
+        Some(time) => format!("committed {time}"),
+        None => "committed at a time that the source does not tell".to_owned(),
+    };
+    let then = committed(tail.committed.as_ref().map(|committed| &committed.source));
+    let now = committed(bounds.minimum_committed.as_ref());
+    let Instance { name, created } = &tail.instance;
+    let lost = if *instance == tail.instance {
+        String::new()
+    } else if instance.name == *name {
+        format!("; capture instance '{name}' was dropped, and made again at {}", instance.created)
+    } else {
+        format!(
+            "; the last batch was read from capture instance '{name}', made at {created}, and what there is now is '{}', made at {}",
+            instance.name, instance.created
+        )
+    };
     let message = format!(
-        "changes after {}{when} were purged at the source before they were read: it now begins at {minimum}",
-        tail.window.to
+        "changes after {} ({then}) were purged at the source before they were read: it now begins at {} ({now}){lost}",
+        tail.window.to, bounds.minimum
     );
     Error::new(Kind::Gap, message).advice(
         "Run 'delsert resync' for the table, and let extract run more often than the source's retention; on_gap = \"resync\" does so by itself",
