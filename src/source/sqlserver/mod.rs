@@ -177,7 +177,7 @@ impl Source for SqlServer {
     }
 
     async fn commit_from(&mut self, at: &Position) -> Result<Option<Position>> {
-        cdc::commit_from(&mut self.client, at).await
+        again!(self, "reading a commit", cdc::commit_from(&mut self.client, at).await)
     }
 
     async fn maximum(&mut self) -> Result<Position> {
