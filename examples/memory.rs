@@ -1,4 +1,5 @@
-//! `make memory`: the peak resident memory of check, extract and load of a table of 1,000,000 rows.
+//! `make memory`: the peak resident memory of check, extract and load of a table of 1,000,000 rows: its first copy, one
+//! transaction that changes all of them, and a backlog of 100 windows.
 //!
 //! Each task is a process of its own, in a release build; its peak is `VmHWM` of `/proc/PID/status`, which the kernel
 //! keeps. Source and bucket are stand-ins: the figures are those of `delsert`, not of the servers. Fails when a task
@@ -21,6 +22,8 @@ use crate::support::ground::Ground;
 use crate::support::source::SourceOptions;
 
 const ROWS: u64 = 1_000_000;
+/// Transactions of the backlog, an hour apart.
+const WINDOWS: u64 = 100;
 /// What `extract` and `load` may need at most, in KiB.
 const LIMIT: u64 = 64 * 1024;
 
@@ -47,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let ground = Ground::start(options, &["dbo.Big"]).await?;
     println!("peak resident memory, {ROWS} rows of {} columns, stand-ins as source and bucket:", COLUMNS.len());
 
-    let mut over = measure(&ground, "first copy").await?;
+    let mut over = measure(&ground, "first copy", 1).await?;
     let target = ground.target.connect().await?;
     let count: i64 = target.query_one("SELECT count(*) FROM dbo.big", &[]).await?.get(0);
     ensure!(u64::try_from(count)? == ROWS, "the target has {count} rows");
@@ -55,16 +58,34 @@ async fn main() -> anyhow::Result<()> {
     let mut sql = ground.source.connect().await?;
     sql.run("UPDATE dbo.Big SET Amount = Amount + 1").await?;
     sql.capture_all().await?;
-    over.extend(measure(&ground, "all rows changed").await?);
-    let changed = target.query_one("SELECT count(*) FROM dbo.big WHERE amount = (id % 100000) + 1.25", &[]).await?;
-    let changed: i64 = changed.get(0);
-    ensure!(u64::try_from(changed)? == ROWS, "the target has {changed} changed rows");
+    over.extend(measure(&ground, "all rows changed", 1).await?);
+    expect_added(&target, 1).await?;
+
+    let config = ground.config(&["dbo.Big"]);
+    ground.write_config(&config.replacen("[sync]", "[sync]\nmax_window = \"30m\"", 1))?;
+    for window in 0..WINDOWS {
+        let (from, to) = (window * ROWS / WINDOWS, (window + 1) * ROWS / WINDOWS);
+        sql.run("EXEC sys.sp_standin_advance_clock @seconds = 3600").await?;
+        sql.run(&format!("UPDATE dbo.Big SET Amount = Amount + 1 WHERE ID >= {from} AND ID < {to}")).await?;
+    }
+    sql.capture_all().await?;
+    over.extend(measure(&ground, "a backlog", WINDOWS).await?);
+    expect_added(&target, 2).await?;
     ensure!(over.is_empty(), "more than {} MiB: {}", LIMIT / 1024, over.join(", "));
     Ok(())
 }
 
-/// Runs the three tasks, prints what each needed, and returns those over the limit.
-async fn measure(ground: &Ground, what: &str) -> anyhow::Result<Vec<String>> {
+/// Fails unless every row has grown by so much.
+async fn expect_added(target: &tokio_postgres::Client, added: i32) -> anyhow::Result<()> {
+    let query = format!("SELECT count(*) FROM dbo.big WHERE amount = (id % 100000) + {added}.25");
+    let changed: i64 = target.query_one(&query, &[]).await?.get(0);
+    ensure!(u64::try_from(changed)? == ROWS, "the target has {changed} changed rows");
+    Ok(())
+}
+
+/// Runs the three tasks, which must make and apply so many batches, prints what each needed, and returns those over the
+/// limit.
+async fn measure(ground: &Ground, what: &str, batches: u64) -> anyhow::Result<Vec<String>> {
     let mut over = Vec::new();
     for task in ["check", "extract", "load"] {
         let started = Instant::now();
@@ -77,9 +98,11 @@ async fn measure(ground: &Ground, what: &str) -> anyhow::Result<Vec<String>> {
         ensure!(peak > 0, "{task} ended before its memory could be read");
         let (mebibytes, hundredths) = (peak / 1024, peak % 1024 * 100 / 1024);
         println!(
-            "  {what:<17} {task:<8} {mebibytes:>4}.{hundredths:02} MiB  {seconds:>6.1} s  {} rows",
-            summary.upserts()
+            "  {what:<17} {task:<8} {mebibytes:>4}.{hundredths:02} MiB  {seconds:>6.1} s  {} rows, {} batches",
+            summary.upserts(),
+            summary.0["batches"]
         );
+        ensure!(task == "check" || summary.0["batches"] == batches, "not {batches} batches: {}", summary.0);
         if task != "check" && peak > LIMIT {
             over.push(format!("{task} ({what})"));
         }
