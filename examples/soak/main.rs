@@ -3,7 +3,14 @@
 //! `KILLS` (1000) is how many times a living process is killed, frozen or cut off from an end; `SEED` (drawn, and
 //! printed) is where every choice comes from. Ends with 1 on any difference, and keeps the logs then. What it does is in
 //! [`soak`], which the tests run too, a little of it.
+//!
+//! `make soak HISTORIES=n SEED=s`: random histories instead, of the seeds from `SEED` (drawn, and printed) on, in this
+//! process; `DEFINITIONS=1` for those in which the tables' definitions change above all. `HISTORY=seed` runs that one and
+//! tells what it did. What they are is in [`histories`].
 
+#[path = "../../tests/histories/mod.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod histories;
 #[path = "../../tests/soak/mod.rs"]
 mod soak;
 #[path = "../../tests/support/mod.rs"]
@@ -14,6 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::histories::Flavour;
 use crate::soak::Options;
 
 #[tokio::main]
@@ -29,12 +37,27 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<bool> {
+    let flavour = if number("DEFINITIONS")?.is_some() { Flavour::Definitions } else { Flavour::Any };
+    if let Some(seed) = number("HISTORY")? {
+        return run_histories(histories::Options { first: seed, count: 1, flavour, bug: None, tells: true }).await;
+    }
+    if let Some(count) = number("HISTORIES")? {
+        let first = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        println!("seeds from {first}: make soak HISTORIES={count} SEED={first}");
+        return run_histories(histories::Options { first, count, flavour, bug: None, tells: false }).await;
+    }
     let kills = number("KILLS")?.unwrap_or(1000);
     let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     println!("seed {seed}: make soak KILLS={kills} SEED={seed}");
     let tally = Box::pin(soak::soak(Options { kills, seed })).await?;
     println!("\n{tally}");
     Ok(tally.faults.is_empty())
+}
+
+async fn run_histories(options: histories::Options) -> anyhow::Result<bool> {
+    let tally = histories::run(options).await?;
+    println!("{tally}");
+    Ok(tally.failures.is_empty())
 }
 
 /// A number from the environment; `None` if it is not there, or empty.

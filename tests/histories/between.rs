@@ -78,7 +78,13 @@ impl Source for Between {
     }
 
     async fn enable_table(&mut self, owner: &Owner, found: &SourceTable, flow: &Table) -> Result<()> {
-        self.inner.enable_table(owner, found, flow).await
+        self.inner.enable_table(owner, found, flow).await?;
+        if self.has(Bug::OldInstanceDroppedAtOnce) {
+            for old in &found.captures {
+                self.inner.disable_table(&flow.name, old).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn maximum(&mut self) -> Result<Position> {

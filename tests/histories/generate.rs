@@ -20,22 +20,37 @@ pub struct History {
     pub steps: Vec<Step>,
 }
 
+/// What histories are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// Whatever happens.
+    Any,
+    /// Above all, changes of the tables' definitions.
+    Definitions,
+}
+
 /// The generator's hand.
 struct Generator {
     random: StdRng,
     plots: Vec<Plot>,
+    /// How often a step changes a table's definition.
+    redefinitions: f64,
     /// Whether the next extract copies a table, or several.
     copy_is_due: bool,
 }
 
 impl History {
-    /// The history of a seed.
-    pub fn of(seed: u64) -> Self {
+    /// The history of a seed: of whatever happens, or above all of changed definitions.
+    pub fn of(seed: u64, flavour: Flavour) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
+        let redefinitions = match flavour {
+            Flavour::Any => *[0.0, 0.02, 0.06].choose(&mut random).unwrap_or(&0.0),
+            Flavour::Definitions => 0.2,
+        };
         let count = *[1, 1, 2, 2, 3, 4].choose(&mut random).unwrap_or(&1);
         let plots: Vec<_> = (0..count).map(|number| Plot::random(number, &mut random)).collect();
         let tables = plots.iter().map(Plot::full_name).collect();
-        let mut generator = Generator { random, plots, copy_is_due: true };
+        let mut generator = Generator { random, plots, redefinitions, copy_is_due: true };
         let settings = generator.settings();
         let steps = generator.steps();
         Self { seed, tables, settings, steps }
@@ -86,6 +101,10 @@ impl Generator {
             steps.push(Step::Task(Task::plain(errand)));
         }
         steps.push(Step::Task(Task::plain(Errand::Check { no_resume: false })));
+        if self.redefinitions > 0.0 && self.chance(0.7) {
+            steps.push(Step::Task(Task::plain(Errand::Extract { until: None })));
+            steps.push(Step::Task(Task::plain(Errand::Load)));
+        }
         if self.chance(0.9) {
             steps.push(Step::Job(false));
         }
@@ -93,6 +112,10 @@ impl Generator {
     }
 
     fn step(&mut self) -> Step {
+        if self.chance(self.redefinitions) {
+            let at = self.plot();
+            return Step::Redefine(self.plots[at].redefine(&mut self.random));
+        }
         match self.random.random_range(0..100) {
             0..37 => {
                 let most = self.random.random_range(1..5);
@@ -178,6 +201,9 @@ impl Generator {
             Point::AmidChanges,
             Point::AfterChanges,
             Point::BeforePurge,
+            Point::BeforeBackfill,
+            Point::AmidBackfill,
+            Point::AfterBackfill,
         ];
         let points = if self.copy_is_due && self.chance(0.8) { OF_COPIES } else { OF_WINDOWS };
         let point = *points.choose(&mut self.random).unwrap_or(&Point::AfterBounds);

@@ -8,16 +8,18 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`kind`], [`plot`] | a table as the generator knows it, and statements that change it |
+//! | [`kind`], [`plot`], [`ddl`] | a table as the generator knows it, and statements that change its rows and itself |
 //! | [`step`], [`generate`] | a history from a seed |
 //! | [`stage`] | the three ends of a history |
 //! | [`between`] | what stands between tasks and source: points at which steps happen, and bugs |
 //! | [`bug`] | bugs put in on purpose |
-//! | [`play`], [`quiet`] | a history as it runs, and its end |
+//! | [`play`], [`at_source`], [`quiet`] | a history as it runs, what of it only the source sees, and its end |
 //! | [`tally`] | what was counted |
 
+mod at_source;
 mod between;
 mod bug;
+mod ddl;
 mod generate;
 mod kind;
 mod play;
@@ -33,16 +35,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
 
 pub use bug::Bug;
+pub use generate::Flavour;
 use generate::History;
 use play::Play;
 use stage::{Stage, Target};
 use tally::Failure;
 pub use tally::Tally;
 
-/// Histories at once.
+/// Histories at once, of one run and of all runs of a process.
 const AT_ONCE: usize = 3;
+static TURNS: Semaphore = Semaphore::const_new(4);
 
 /// Which histories.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +56,12 @@ pub struct Options {
     pub first: u64,
     /// How many.
     pub count: u64,
+    /// What they are made of.
+    pub flavour: Flavour,
     /// A bug to put in.
     pub bug: Option<Bug>,
+    /// Whether what was done is told also of those that end as they must.
+    pub tells: bool,
 }
 
 /// Runs histories until one fails or all have run.
@@ -80,7 +89,8 @@ async fn several(options: Options, next: &AtomicU64, tally: &Mutex<Tally>) -> an
             return Ok(());
         }
         let seed = options.first + number;
-        let (counts, failure) = one(seed, options.bug, &target).await?;
+        let _turn = TURNS.acquire().await?;
+        let (counts, failure) = one(seed, options, &target).await?;
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.histories += 1;
         tally.counts += counts;
@@ -95,10 +105,10 @@ async fn several(options: Options, next: &AtomicU64, tally: &Mutex<Tally>) -> an
 }
 
 /// One history, from its beginning to its end.
-async fn one(seed: u64, bug: Option<Bug>, target: &Target) -> anyhow::Result<(tally::Counts, Option<Failure>)> {
+async fn one(seed: u64, options: Options, target: &Target) -> anyhow::Result<(tally::Counts, Option<Failure>)> {
     target.clear().await?;
     let stage = Stage::start().await?;
-    let play = Arc::new(Play::new(History::of(seed), stage, target, bug).await?);
+    let play = Arc::new(Play::new(History::of(seed, options.flavour), stage, target, options.bug).await?);
     let _entered = between::enter(&play);
     let ended = async {
         play.run().await?;
@@ -108,6 +118,9 @@ async fn one(seed: u64, bug: Option<Bug>, target: &Target) -> anyhow::Result<(ta
         play.fault(format!("{error:#}"));
     }
     let faults = play.faults();
-    let failure = (!faults.is_empty()).then(|| Failure { seed, faults, log: play.log() });
+    if options.tells && faults.is_empty() {
+        println!("{}", play.log().join("\n"));
+    }
+    let failure = (!faults.is_empty()).then(|| Failure { seed, flavour: options.flavour, faults, log: play.log() });
     Ok((play.counts(), failure))
 }

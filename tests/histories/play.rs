@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, bail};
 use delsert::bucket::Bucket;
 use delsert::config::Config;
 use delsert::position::Position;
@@ -14,6 +13,7 @@ use delsert::task::{Context, check, extract, load, resync};
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
 use tokio::sync::{mpsc, oneshot};
 
+use super::at_source::{pick, write};
 use super::between::Between;
 use super::bug::{Bug, Filter};
 use super::generate::History;
@@ -49,20 +49,24 @@ struct Arrival {
 }
 
 /// What is known so far.
-struct State {
+pub struct State {
     context: Context,
     hooks: Vec<Hook>,
     /// Cuts that tasks told.
     cuts: Vec<Position>,
     /// Whether a check ended well, and whether history was cleaned up.
-    checked: bool,
-    cleaned: bool,
+    pub checked: bool,
+    pub cleaned: bool,
+    /// Tables whose definition changed so that they stop, until a message has them copied anew.
+    pub stopped: BTreeSet<String>,
+    /// Tables that were opened anew since the last check.
+    resynced: BTreeSet<String>,
     /// How many hooks are at work.
     depth: usize,
     /// Tables for which a message asked a resync.
     asked: BTreeSet<String>,
     log: Vec<String>,
-    counts: Counts,
+    pub counts: Counts,
     faults: Vec<String>,
 }
 
@@ -78,6 +82,8 @@ impl Play {
             cuts: Vec::new(),
             checked: false,
             cleaned: false,
+            stopped: BTreeSet::new(),
+            resynced: BTreeSet::new(),
             depth: 0,
             asked: BTreeSet::new(),
             log: vec![format!("{:?}", history.settings)],
@@ -139,7 +145,7 @@ impl Play {
         self.sql.lock().await
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -237,38 +243,6 @@ impl Play {
         .boxed_local()
     }
 
-    /// A step that only the source sees.
-    async fn at_source(&self, sql: &mut Sql, step: Step) -> anyhow::Result<()> {
-        match step {
-            Step::Write(batches) => {
-                for batch in batches {
-                    write(sql, &batch).await?;
-                }
-                Ok(())
-            }
-            // Before the first check there is nothing to scan or clean.
-            _ if !self.state().checked => Ok(()),
-            Step::Scan(transactions) => {
-                sql.run(&format!("EXEC sys.sp_cdc_scan @maxtrans = {transactions}, @maxscans = 1")).await
-            }
-            Step::Job(true) => sql.start_capture().await,
-            Step::Job(false) => sql.stop_capture().await,
-            Step::Isolation(on) => {
-                let word = if on { "ON" } else { "OFF" };
-                sql.run(&format!("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION {word}")).await
-            }
-            Step::Cleanup => {
-                self.state().cleaned = true;
-                sql.run("EXEC sys.sp_cdc_start_job @job_type = N'cleanup'").await
-            }
-            Step::CleanupOf(table, share) => {
-                self.state().cleaned = true;
-                cleanup_of(sql, &table, share).await
-            }
-            other => bail!("{other} is no step of the source"),
-        }
-    }
-
     fn context(&self, table: Option<&String>) -> Context {
         let mut context = self.state().context.clone();
         context.tables = table.cloned().into_iter().collect();
@@ -334,8 +308,11 @@ impl Play {
             state.counts.rows += summary.upserts + summary.deletes;
         }
         state.cuts.extend(summary.cut.clone());
-        if matches!(errand, Errand::Check { .. }) && summary.tables.iter().all(|table| table.error.is_none()) {
-            state.checked |= summary.exit_code == 0;
+        if matches!(errand, Errand::Check { .. }) {
+            state.checked |= summary.exit_code == 0 && summary.tables.iter().all(|table| table.error.is_none());
+            for table in &summary.tables {
+                state.resynced.remove(&table.table);
+            }
         }
         let tables: Vec<_> = summary.tables.iter().map(told).collect();
         state.log.push(format!("  = {} {}: {}", summary.task, summary.exit_code, tables.join(", ")));
@@ -352,7 +329,10 @@ impl Play {
             let (Some(kind), Some(text)) = (kind, text) else { continue };
             let mut state = self.state();
             let may = match kind {
-                "Gap" => state.cleaned,
+                "Gap" => state.cleaned || state.stopped.contains(table),
+                "Drift" | "NoInstance" if state.stopped.contains(table) => true,
+                // Its new generation has columns for which the next check makes an instance.
+                "NoInstance" if state.resynced.contains(table) => continue,
                 _ => !state.checked && BEFORE_CHECK.contains(&kind) || in_company && IN_COMPANY.contains(&kind),
             };
             if !may {
@@ -384,6 +364,7 @@ impl Play {
         }
         let summary = Box::pin(resync::resync(&self.context(Some(&table)), true)).await.finish();
         self.note(format!("  = resync of {table}: {}", summary.exit_code));
+        self.state().resynced.insert(table);
         self.judge(&summary, false);
         Ok(())
     }
@@ -398,44 +379,4 @@ fn told(table: &TableSummary) -> String {
     let to = table.to.as_ref().map_or(String::new(), |to| format!(" to {to}"));
     let kind = table.error_kind.map_or(String::new(), |kind| format!(" {kind}"));
     format!("{} {:?}{done}{to}{kind}", table.table, table.status)
-}
-
-/// What stands at a share of a list.
-fn pick<T>(list: &[T], share: f64) -> Option<&T> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of a short list"
-    )]
-    let at = (share * list.len() as f64) as usize;
-    list.get(at.min(list.len().saturating_sub(1)))
-}
-
-/// Cleans up one table's instances, up to a share of what the log knows.
-async fn cleanup_of(sql: &mut Sql, table: &str, share: f64) -> anyhow::Result<()> {
-    let known = sql.rows("SELECT start_lsn FROM cdc.lsn_time_mapping ORDER BY start_lsn").await?;
-    let Some(mark) = pick(&known, share) else { return Ok(()) };
-    let mark = Position::new(mark.try_get::<&[u8], _>(0)?.context("a position is NULL")?);
-    let instances =
-        format!("SELECT capture_instance FROM cdc.change_tables WHERE source_object_id = OBJECT_ID(N'{table}')");
-    for row in sql.rows(&instances).await? {
-        let name = row.try_get::<&str, _>(0)?.context("an instance has no name")?;
-        let cleanup =
-            format!("EXEC sys.sp_cdc_cleanup_change_table @capture_instance = N'{name}', @low_water_mark = {mark}");
-        match sql.run(&cleanup).await {
-            // It lies below the instance's beginning already.
-            Err(error) if format!("{error:#}").contains("22957") || format!("{error:#}").contains("timeline") => {}
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
-/// Runs a batch. What the generator took for free may be taken, where its steps fell in another order.
-async fn write(sql: &mut Sql, batch: &str) -> anyhow::Result<()> {
-    match sql.run(batch).await {
-        Err(error) if format!("{error:#}").contains("PRIMARY KEY") => sql.run("IF @@TRANCOUNT > 0 ROLLBACK").await,
-        other => other,
-    }
 }

@@ -17,6 +17,8 @@ pub struct Column {
     pub name: String,
     pub kind: Kind,
     pub nullable: bool,
+    /// The name of its default's constraint.
+    pub default: Option<String>,
 }
 
 /// A key's literals, in the order of the key's columns.
@@ -33,8 +35,10 @@ pub struct Plot {
     rows: BTreeMap<Key, Key>,
     /// Numbers of the rows, unique over the table's life.
     serial: u64,
-    /// How often a column was added, for names.
+    /// How many names of columns and constraints were made up.
     pub added: u32,
+    /// Whether the rows' number is the key.
+    pub by_serial: bool,
 }
 
 impl Plot {
@@ -44,15 +48,15 @@ impl Plot {
         let mut columns: Vec<_> = (0..key)
             .map(|at| {
                 let kind = *OF_KEYS.choose(random).unwrap_or(&Kind::Int);
-                Column { name: format!("K{at}"), kind, nullable: false }
+                Column { name: format!("K{at}"), kind, nullable: false, default: None }
             })
             .collect();
-        columns.push(Column { name: "Serial".to_owned(), kind: Kind::BigInt, nullable: false });
+        columns.push(Column { name: "Serial".to_owned(), kind: Kind::BigInt, nullable: false, default: None });
         for at in 0..random.random_range(1..5) {
             let kind = *OF_VALUES.choose(random).unwrap_or(&Kind::Int);
-            columns.push(Column { name: format!("V{at}"), kind, nullable: random.random_bool(0.7) });
+            columns.push(Column { name: format!("V{at}"), kind, nullable: random.random_bool(0.7), default: None });
         }
-        Self { name: format!("T{number}"), columns, key, rows: BTreeMap::new(), serial: 0, added: 0 }
+        Self { name: format!("T{number}"), columns, key, rows: BTreeMap::new(), serial: 0, added: 0, by_serial: false }
     }
 
     /// `CREATE TABLE`, the key's columns in a random order.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ddl::Redefinition;
+
 /// A step.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -25,6 +27,8 @@ pub enum Step {
     Mend,
     /// A person asks for a table anew without need.
     Resync(String),
+    /// A table's definition changes.
+    Redefine(Redefinition),
     /// Another configuration.
     Configure(Settings),
 }
@@ -108,6 +112,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Write(batches) => write!(f, "write\n      {}", batches.join("\n      GO\n      ")),
+            Self::Redefine(how) => {
+                let before = if how.uncaptures { ", without its instances" } else { "" };
+                write!(f, "redefine {}{before}\n      {}", how.table, how.batches.join("\n      GO\n      "))
+            }
             Self::Task(task) => {
                 write!(f, "{:?}", task.errand)?;
                 task.table.iter().try_for_each(|table| write!(f, " of {table}"))?;

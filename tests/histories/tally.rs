@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
+use super::generate::Flavour;
+
 /// How many faults are shown.
 const SHOWN: usize = 12;
 
@@ -20,6 +22,8 @@ pub struct Counts {
     pub rows: u64,
     /// Resyncs that messages asked for.
     pub resyncs: u64,
+    /// Changes of tables' definitions.
+    pub redefinitions: u64,
 }
 
 impl AddAssign for Counts {
@@ -29,6 +33,7 @@ impl AddAssign for Counts {
         self.batches += other.batches;
         self.rows += other.rows;
         self.resyncs += other.resyncs;
+        self.redefinitions += other.redefinitions;
     }
 }
 
@@ -37,6 +42,8 @@ impl AddAssign for Counts {
 pub struct Failure {
     /// Its seed.
     pub seed: u64,
+    /// What it is made of.
+    pub flavour: Flavour,
     /// What was not as it must be.
     pub faults: Vec<String>,
     /// What was done.
@@ -70,13 +77,13 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { steps, tasks, batches, rows, resyncs } = self.counts;
+        let Counts { steps, tasks, batches, rows, resyncs, redefinitions } = self.counts;
         for failure in &self.failures {
             writeln!(f, "{failure}")?;
         }
         write!(
             f,
-            "histories {}  steps {steps}  tasks {tasks}  batches {batches}  rows {rows}  resyncs {resyncs}  differences {}  {:.0} s",
+            "histories {}  steps {steps}  tasks {tasks}  batches {batches}  rows {rows}  resyncs {resyncs}  redefinitions {redefinitions}  differences {}  {:.0} s",
             self.histories,
             self.failures.len(),
             self.took().as_secs_f64()
@@ -91,6 +98,7 @@ impl fmt::Display for Failure {
         self.log.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         writeln!(f, "history {seed} ended otherwise than it must:")?;
         self.faults.iter().take(SHOWN).try_for_each(|fault| writeln!(f, "  {fault}"))?;
-        write!(f, "replay it alone: make soak HISTORY={seed}")
+        let definitions = if self.flavour == Flavour::Definitions { " DEFINITIONS=1" } else { "" };
+        write!(f, "replay it alone: make soak HISTORY={seed}{definitions}")
     }
 }
