@@ -62,6 +62,17 @@ pub struct SourceTable {
     pub primary_key: Vec<String>,
     /// Tells the table and its columns from others of the same names that stood there before. Opaque.
     pub incarnation: String,
+    /// What is known of columns that were altered, in the order of the log.
+    pub altered: Vec<Alteration>,
+}
+
+/// A column that got another definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alteration {
+    /// Where in the log.
+    pub at: Position,
+    /// The column as it was left, whatever it became later; its collation is not told.
+    pub column: Column,
 }
 
 /// A capture instance.

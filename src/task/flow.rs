@@ -64,11 +64,7 @@ pub fn course<S: Source>(
             course.lost.push(column.name.clone());
             continue;
         };
-        let followed = S::follow(column, now).ok_or_else(|| {
-            let fault = format!("column '{}' was {} and is {}", column.name, column.source_type, now.source_type);
-            Error::new(Kind::Drift, fault).advice(RESYNC)
-        })?;
-        course.table.columns.push(followed);
+        course.table.columns.push(follow::<S>(column, now, found, tail)?);
     }
     if let Some(key) = course.lost.iter().find(|lost| before.key.contains(lost)) {
         return Err(Error::new(Kind::Drift, format!("key column '{key}' is gone, or is excluded now")).advice(RESYNC));
@@ -87,6 +83,23 @@ pub fn course<S: Source>(
         }
     }
     Ok(course)
+}
+
+/// As what a column flows on, through all that it became since the tail.
+fn follow<S: Source>(column: &Column, now: &Column, found: &SourceTable, tail: Option<&Manifest>) -> Result<Column> {
+    let since = tail.map(|tail| &tail.window.to);
+    let meanwhile = found.altered.iter().filter(|altered| since.is_some_and(|since| altered.at > *since));
+    let meanwhile = meanwhile.filter(|altered| altered.column.name == column.name);
+    let became = meanwhile.map(|altered| Column { collation: column.collation.clone(), ..altered.column.clone() });
+    let mut flows = column.clone();
+    for next in became.chain([now.clone()]) {
+        flows = S::follow(&flows, &next).ok_or_else(|| {
+            let there = if next.source_type == now.source_type { "is" } else { "became meanwhile" };
+            let fault = format!("column '{}' was {} and {there} {}", column.name, flows.source_type, next.source_type);
+            Error::new(Kind::Drift, fault).advice(RESYNC)
+        })?;
+    }
+    Ok(Column { nullable: column.nullable || now.nullable, ..flows })
 }
 
 /// How a table begins of which nothing was read yet in its open generation: as it is now, whatever it was when that was
@@ -165,6 +178,7 @@ mod tests {
     use super::*;
     use crate::manifest::Instance;
     use crate::position::Position;
+    use crate::source::Alteration;
     use crate::source::sqlserver::SqlServer;
     use crate::table::{ColumnType, TableName};
 
@@ -202,6 +216,7 @@ mod tests {
             findings: Vec::new(),
             primary_key: vec!["id".to_owned()],
             incarnation: String::new(),
+            altered: Vec::new(),
         }
     }
 
@@ -243,6 +258,19 @@ mod tests {
         let (before, now) = (table(&["id", "a"]), found(&["id", "a"], &[("id", true), ("id a", true)]));
         let course = course::<SqlServer>(&before, &now, Some(&tail("id")), OnNewColumn::Follow).unwrap();
         assert_eq!((course.lost, names(&course.gained)), (vec!["a".to_owned()], vec!["a"]));
+    }
+
+    #[test]
+    fn a_type_that_went_there_and_back_is_not_followed() {
+        let mut now = found(&["id", "a"], &[("id a", true)]);
+        let altered = |at: u8, text: &str| Alteration { at: Position::new([at]), column: column(text) };
+        let course =
+            |now: &SourceTable| course::<SqlServer>(&table(&["id", "a"]), now, Some(&tail("")), OnNewColumn::Follow);
+        now.altered = vec![altered(1, "a date"), altered(2, "a")];
+        let error = course(&now).unwrap_err();
+        assert!(error.to_string().contains("column 'a' was int and became meanwhile date"), "{error}");
+        now.altered = vec![altered(0, "a date"), altered(1, "a")];
+        course(&now).unwrap();
     }
 
     #[test]

@@ -40,6 +40,15 @@ async fn a_type_that_changes_values_stops_the_table_until_it_is_copied_anew() ->
     let parts = ["dbo.Things", "'Price' was decimal(9,4) and is decimal(9,1)", "delsert resync"];
     expect_stopped(&mut shop, "Drift", &parts).await?;
     resync(&mut shop).await?;
+    // Back again before anybody looked: the catalogue shows nothing, the rows are rounded.
+    shop.sql.run("UPDATE dbo.Things SET Price = 2.5 WHERE ID = 1").await?;
+    shop.sql.capture_all().await?;
+    shop.stage.extract_and_load().await?;
+    shop.sql.run("ALTER TABLE dbo.Things ALTER COLUMN Price decimal(9,0) NULL").await?;
+    shop.sql.run("ALTER TABLE dbo.Things ALTER COLUMN Price decimal(9,1) NULL").await?;
+    shop.sql.run("UPDATE dbo.Things SET Note = N'touched' WHERE ID = 2").await?;
+    expect_stopped(&mut shop, "Drift", &["'Price' was decimal(9,1) and became meanwhile decimal(9,0)"]).await?;
+    resync(&mut shop).await?;
     shop.sql.run("ALTER TABLE dbo.Things ALTER COLUMN Name char(9) NULL").await?;
     expect_stopped(&mut shop, "Drift", &["'Name' was nvarchar(9) and is char(9)"]).await?;
     resync(&mut shop).await

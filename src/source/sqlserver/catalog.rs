@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tiberius::Row;
 
+use super::altered::alterations;
 use super::client::{Client, bytes, integer, text};
 use super::decode::datetime_text;
 use super::sql;
@@ -45,6 +46,7 @@ pub async fn tables(
     let keys = by_object(client.batch(sql::KEYS).await?);
     let mut instances = if enabled { instances(client, &Owner::of(config)?).await? } else { HashMap::new() };
     let partitioned = partitioned(client).await?;
+    let mut altered = if enabled { alterations(client).await? } else { HashMap::new() };
     let mut found = Vec::with_capacity(names.len());
     for (object_id, name) in names {
         let rows = columns.remove(&object_id).unwrap_or_default();
@@ -53,6 +55,7 @@ pub async fn tables(
         let captured = instances.remove(&object_id).unwrap_or_default();
         let mut table = assemble(config, name, &described, &primary, captured, ignores_case);
         table.incarnation = incarnation(object_id, &rows);
+        table.altered = altered.remove(&object_id).unwrap_or_default();
         if partitioned.contains(&object_id) {
             watch_switches(&mut table, config.sync.on_partition_switch);
         }
@@ -179,6 +182,7 @@ fn assemble(
         findings,
         primary_key: primary.to_vec(),
         incarnation: String::new(),
+        altered: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `client` | the connection, and its failures told apart |
 //! | `describe` | who the server is and what the login may do |
 //! | `catalog` | tables, columns, keys, capture instances |
+//! | `altered` | what ALTER COLUMN did, by the history of DDL |
 //! | `types`, `decode` | what each type holds, and the driver's cells as ours |
 //! | `cdc` | enabling, bounds, changes of a window, purging |
 //! | `snapshot` | the copy of a whole table |
@@ -14,6 +15,7 @@
 //! Nothing outside knows what an LSN is.
 
 mod again;
+mod altered;
 mod catalog;
 mod cdc;
 mod client;

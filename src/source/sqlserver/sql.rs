@@ -64,6 +64,9 @@ pub const CAPTURED: &str = "SELECT cc.object_id, CAST(cc.column_name AS nvarchar
      JOIN sys.columns AS c ON c.object_id = ct.source_object_id AND c.column_id = cc.column_id AND c.name = cc.column_name \
      ORDER BY cc.object_id, cc.column_ordinal";
 
+pub const ALTERED: &str = "SELECT h.source_object_id, CAST(h.ddl_command AS nvarchar(4000)) AS ddl_command, h.ddl_lsn \
+     FROM cdc.ddl_history AS h ORDER BY h.ddl_lsn";
+
 pub const PARTITIONED: &str = "SELECT i.object_id FROM sys.indexes AS i \
      JOIN sys.partition_schemes AS p ON p.data_space_id = i.data_space_id WHERE i.index_id < 2";
 

@@ -111,12 +111,12 @@ impl<'a> PostgresLoad<'a> {
     }
 
     /// Gives production the form that the batch needs.
-    async fn reshape(&self, manifest: &Manifest, types: &[shape::Type]) -> Result<()> {
+    async fn reshape(&self, manifest: &Manifest, types: &[shape::Type], ours: bool) -> Result<()> {
         let looked_up = shape::find(&self.transaction, &self.table.schema, &self.table.name).await;
         let production = looked_up.map_err(|error| self.failed("look up the table", &error))?;
         let Some(production) = production else { return Ok(()) };
-        let (name, loaded) = (&self.objects.production, self.watermark.generation > 0);
-        let statements = reshape::statements(&production, self.table, types, manifest, name, loaded);
+        let name = &self.objects.production;
+        let statements = reshape::statements(&production, self.table, types, manifest, name, ours);
         let statements = statements.map_err(|differences| {
             let message = format!("{name} is not as this batch needs it: {}", differences.join("; "));
             Error::new(Kind::TargetShape, message)
@@ -222,13 +222,14 @@ impl<'a> PostgresLoad<'a> {
         // Before rows are deleted whose constraints are checked at the end; only a copy must come after.
         let changes = manifest.kind != BatchKind::Snapshot;
         if changes {
-            self.reshape(manifest, &types).await?;
+            self.reshape(manifest, &types, true).await?;
         }
         let delete = delsert::delete(self.table, &self.objects, manifest.kind);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
         crash::after(Step::KeysDeleted)?;
         if !changes {
-            self.reshape(manifest, &types).await?;
+            // An empty table is nobody's but ours.
+            self.reshape(manifest, &types, self.watermark.generation > 0 || deleted == 0).await?;
         }
         let insert = delsert::insert(self.table, &self.objects);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;

@@ -12,7 +12,7 @@ fn fills_itself(production: &Relation, primary: &[String]) -> bool {
 }
 
 /// The statements that give a production table the form that a batch needs, in order, none as a rule; of a snapshot, once
-/// the rows are deleted. `loaded` says that a batch was loaded into the table before.
+/// the rows are deleted. `ours` says that no rows were in the table but those of batches.
 ///
 /// # Errors
 /// Each difference that no statement mends without losing values, in words.
@@ -22,7 +22,7 @@ pub fn statements(
     types: &[Type],
     manifest: &Manifest,
     name: &str,
-    loaded: bool,
+    ours: bool,
 ) -> Result<Vec<String>, Vec<String>> {
     let snapshot = manifest.kind == BatchKind::Snapshot;
     let (mut statements, mut differences) = (Vec::new(), Vec::new());
@@ -31,7 +31,7 @@ pub fn statements(
     // Of a table that was there before, the primary key is its owner's affair.
     let outgrown = production.primary.as_ref().filter(|(_, columns)| {
         let equal = columns.len() == key.len() && key.iter().all(|key| columns.iter().any(|column| column == key));
-        snapshot && loaded && !equal && !fills_itself(production, columns)
+        snapshot && ours && !equal && !fills_itself(production, columns)
     });
     if let Some((constraint, _)) = outgrown {
         statements.push(alter(format!("DROP CONSTRAINT {}", quote(constraint))));
