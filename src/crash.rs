@@ -75,6 +75,8 @@ pub use armed::{Armed, after, arm};
 
 #[cfg(feature = "crash-points")]
 mod armed {
+    use std::time::Duration;
+
     use rustix::process::{Signal, getpid, kill_process};
 
     use super::Step;
@@ -112,7 +114,10 @@ mod armed {
 
     fn signal(signal: Signal) -> Result<()> {
         let sent = kill_process(getpid(), signal);
-        sent.map_err(|error| Error::new(Kind::Internal, "cannot signal itself").because(error))
+        sent.map_err(|error| Error::new(Kind::Internal, "cannot signal itself").because(error))?;
+        // Another thread may take the signal, and on a busy machine late: this one must not go on before all stand still.
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(())
     }
 
     impl Step {
