@@ -94,8 +94,8 @@ fn follow<S: Source>(column: &Column, now: &Column, found: &SourceTable, tail: O
     let mut flows = column.clone();
     for next in became.chain([now.clone()]) {
         flows = S::follow(&flows, &next).ok_or_else(|| {
-            let there = if next.source_type == now.source_type { "is" } else { "became meanwhile" };
-            let fault = format!("column '{}' was {} and {there} {}", column.name, flows.source_type, next.source_type);
+            let there = if next.source_type == now.source_type { "and is" } else { "and became meanwhile" };
+            let fault = format!("column '{}' was {} {there} {}", column.name, flows.source_type, next.source_type);
             Error::new(Kind::Drift, fault).advice(RESYNC)
         })?;
     }
