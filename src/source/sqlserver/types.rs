@@ -137,7 +137,8 @@ pub fn follow(before: &Column, now: &Column) -> Option<Column> {
         (ColumnType::Decimal { precision: from, scale: old }, ColumnType::Decimal { precision: to, scale: new })
             if new >= old =>
         {
-            let precision = (from - old).max(to - new) + new;
+            let whole = from.saturating_sub(old).max(to.saturating_sub(new));
+            let precision = whole.saturating_add(new);
             if precision > 38 {
                 return None;
             }

@@ -38,7 +38,7 @@ impl Flow {
     }
 
     fn gained(&self) -> Vec<Column> {
-        self.wanted.columns[self.table.columns.len()..].to_vec()
+        self.wanted.columns.iter().skip(self.table.columns.len()).cloned().collect()
     }
 
     /// Instances of ours from which nothing will be read any more.
