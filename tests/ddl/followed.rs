@@ -3,23 +3,8 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use super::{expect_equal, round};
 use crate::rules::watched::WatchedShop;
-
-/// A round of check, extract and load, each of which must end with 0.
-async fn round(shop: &mut WatchedShop) -> anyhow::Result<()> {
-    shop.sql.capture_all().await?;
-    shop.stage.task(&["check"]).await?.expect(0)?;
-    shop.stage.extract_and_load().await?;
-    Ok(())
-}
-
-/// Fails unless the target holds what the source does, in every column of every row, once a round finds nothing to do.
-async fn expect_equal(shop: &mut WatchedShop) -> anyhow::Result<()> {
-    for _ in 0..6 {
-        round(shop).await?;
-    }
-    shop.expect_at_rest().await
-}
 
 /// Capture instances of the one table.
 async fn instances(shop: &mut WatchedShop) -> anyhow::Result<usize> {
@@ -42,7 +27,7 @@ async fn an_added_column_flows_with_what_was_written_before_its_instance_was_mad
     shop.sql.run("UPDATE dbo.Things SET Colour = N'late' WHERE ID = 2").await?;
     shop.sql.run("UPDATE dbo.Things SET Colour = NULL WHERE ID = 4").await?;
     shop.sql.run("DELETE FROM dbo.Things WHERE ID = 3").await?;
-    expect_equal(&mut shop).await?;
+    expect_equal(&mut shop, 6).await?;
     ensure!(instances(&mut shop).await? == 1, "the old instance was not dropped");
     Ok(())
 }
@@ -52,9 +37,9 @@ async fn a_default_arrives_in_rows_that_nobody_touched() -> anyhow::Result<()> {
     let mut shop = WatchedShop::open().await?;
     shop.stage.extract_and_load().await?;
     shop.sql.run("ALTER TABLE dbo.Things ADD Weight int NOT NULL DEFAULT 7, Extra bit NULL").await?;
-    expect_equal(&mut shop).await?;
+    expect_equal(&mut shop, 6).await?;
     shop.sql.run("UPDATE dbo.Things SET Weight = 8, Extra = 1 WHERE ID = 2").await?;
-    expect_equal(&mut shop).await
+    expect_equal(&mut shop, 6).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +55,7 @@ async fn the_old_instance_stays_until_the_ledger_is_past_the_new_ones_start() ->
         ensure!(instances(&mut shop).await? == 2, "the old instance went before its changes were read");
     }
     shop.sql.start_capture().await?;
-    expect_equal(&mut shop).await?;
+    expect_equal(&mut shop, 6).await?;
     ensure!(instances(&mut shop).await? == 1, "the old instance was not dropped");
     Ok(())
 }
@@ -84,7 +69,7 @@ async fn a_column_that_comes_while_another_is_handed_over_waits_for_its_turn() -
     shop.sql.run("ALTER TABLE dbo.Things ADD Second int NULL").await?;
     shop.sql.run("UPDATE dbo.Things SET First = 1, Second = 2 WHERE ID = 2").await?;
     shop.stage.task(&["check"]).await?.expect(0)?;
-    expect_equal(&mut shop).await
+    expect_equal(&mut shop, 6).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,15 +81,15 @@ async fn a_dropped_column_stops_flowing_and_one_of_its_name_begins_anew() -> any
     shop.stage.extract_and_load().await?;
     shop.sql.run("ALTER TABLE dbo.Things DROP COLUMN Colour").await?;
     shop.sql.run("UPDATE dbo.Things SET Note = N'without' WHERE ID = 1").await?;
-    expect_equal(&mut shop).await?;
+    expect_equal(&mut shop, 6).await?;
     shop.sql.run("ALTER TABLE dbo.Things ADD Colour nvarchar(20) NULL").await?;
     shop.sql.run("UPDATE dbo.Things SET Colour = N'new' WHERE ID = 2").await?;
-    expect_equal(&mut shop).await?;
+    expect_equal(&mut shop, 6).await?;
     // Both in one go, with another type: nothing of the old may stay.
     shop.sql.run("ALTER TABLE dbo.Things DROP COLUMN Colour").await?;
     shop.sql.run("ALTER TABLE dbo.Things ADD Colour int NULL").await?;
     shop.sql.run("UPDATE dbo.Things SET Colour = 3 WHERE ID = 3").await?;
-    expect_equal(&mut shop).await
+    expect_equal(&mut shop, 6).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +102,7 @@ async fn a_widened_column_widens_the_target() -> anyhow::Result<()> {
     shop.sql.run("ALTER TABLE dbo.Things ALTER COLUMN Price decimal(19,4) NULL").await?;
     shop.sql.run("UPDATE dbo.Things SET Number = 9000000000, Price = 123456789.1234 WHERE ID = 1").await?;
     shop.sql.run("UPDATE dbo.Things SET Number = NULL WHERE ID = 2").await?;
-    expect_equal(&mut shop).await
+    expect_equal(&mut shop, 6).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +117,7 @@ async fn with_ignore_a_new_column_stays_behind_until_it_is_followed() -> anyhow:
     ensure!(instances(&mut shop).await? == 1, "an instance was made for a column that is ignored");
     shop.expect_rows(&[(1, "seen"), (2, "two"), (3, "three")]).await?;
     shop.stage.configure(|text| text)?;
-    expect_equal(&mut shop).await
+    expect_equal(&mut shop, 6).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,5 +137,5 @@ async fn a_backlog_is_drained_in_windows_of_the_configured_span() -> anyhow::Res
     ensure!((5..=10).contains(&batches), "ten hours in windows of one became {batches} batches: {table}");
     ensure!(table["to"] == extract.0["cut"], "the backlog was not drained: {}", extract.0);
     shop.stage.task(&["load"]).await?.expect(0)?;
-    expect_equal(&mut shop).await
+    expect_equal(&mut shop, 6).await
 }

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 
+use super::expect_equal;
 use crate::rules::watched::WatchedShop;
 
 /// Fails unless extract stops the one table with all of these in its message.
@@ -21,12 +22,7 @@ async fn resync(shop: &mut WatchedShop) -> anyhow::Result<()> {
     shop.sql.capture_all().await?;
     shop.stage.task(&["check"]).await?;
     shop.stage.task(&["resync", "--table", "dbo.Things", "--yes"]).await?.expect(0)?;
-    for _ in 0..3 {
-        shop.stage.task(&["check"]).await?.expect(0)?;
-        shop.sql.capture_all().await?;
-        shop.stage.extract_and_load().await?;
-    }
-    shop.expect_at_rest().await
+    expect_equal(shop, 3).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,12 +118,7 @@ async fn a_new_column_stops_the_table_where_that_is_wished_or_nobody_can_follow(
     shop.stage.configure(|text| text)?;
     expect_stopped(&mut shop, "Drift", &["'Colour'", "only two"]).await?;
     shop.sql.run("EXEC sys.sp_cdc_disable_table N'dbo', N'Things', N'others'").await?;
-    for _ in 0..3 {
-        shop.stage.task(&["check"]).await?.expect(0)?;
-        shop.sql.capture_all().await?;
-        shop.stage.extract_and_load().await?;
-    }
-    shop.expect_at_rest().await
+    expect_equal(&mut shop, 3).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
