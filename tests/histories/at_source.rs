@@ -65,22 +65,31 @@ impl Play {
 
 /// Cleans up one table's instances, up to a share of what the log knows.
 async fn cleanup_of(sql: &mut Sql, table: &str, share: f64) -> anyhow::Result<()> {
-    let known = sql.rows("SELECT start_lsn FROM cdc.lsn_time_mapping ORDER BY start_lsn").await?;
-    let Some(mark) = pick(&known, share) else { return Ok(()) };
-    let mark = Position::new(mark.try_get::<&[u8], _>(0)?.context("a position is NULL")?);
     let instances =
         format!("SELECT capture_instance FROM cdc.change_tables WHERE source_object_id = OBJECT_ID(N'{table}')");
     for row in sql.rows(&instances).await? {
         let name = row.try_get::<&str, _>(0)?.context("an instance has no name")?;
-        let cleanup =
-            format!("EXEC sys.sp_cdc_cleanup_change_table @capture_instance = N'{name}', @low_water_mark = {mark}");
-        match sql.run(&cleanup).await {
-            // It lies below the instance's beginning already.
-            Err(error) if format!("{error:#}").contains("22957") || format!("{error:#}").contains("timeline") => {}
-            other => other?,
-        }
+        while !cleanup_at(sql, name, share).await? {}
     }
     Ok(())
+}
+
+/// Cleans up an instance, up to a share of what the log knows; `false` if a task's own purge took that mark meanwhile.
+async fn cleanup_at(sql: &mut Sql, instance: &str, share: f64) -> anyhow::Result<bool> {
+    let known = sql.rows("SELECT start_lsn FROM cdc.lsn_time_mapping ORDER BY start_lsn").await?;
+    let Some(mark) = pick(&known, share) else { return Ok(true) };
+    let mark = Position::new(mark.try_get::<&[u8], _>(0)?.context("a position is NULL")?);
+    let cleanup =
+        format!("EXEC sys.sp_cdc_cleanup_change_table @capture_instance = N'{instance}', @low_water_mark = {mark}");
+    match sql.run(&cleanup).await {
+        Ok(()) => Ok(true),
+        Err(error) => match format!("{error:#}") {
+            text if text.contains("code: 22964") => Ok(false),
+            // It lies below the instance's beginning already.
+            text if text.contains("code: 22957") => Ok(true),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Runs a batch. What the generator took for free may be taken, where its steps fell in another order.

@@ -94,11 +94,11 @@ impl fmt::Display for Tally {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seed = self.seed;
-        writeln!(f, "history {seed}:")?;
-        self.log.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         writeln!(f, "history {seed} ended otherwise than it must:")?;
         self.faults.iter().take(SHOWN).try_for_each(|fault| writeln!(f, "  {fault}"))?;
+        writeln!(f, "what was done:")?;
+        self.log.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         let definitions = if self.flavour == Flavour::Definitions { " DEFINITIONS=1" } else { "" };
-        write!(f, "replay it alone: make soak HISTORY={seed}{definitions}")
+        write!(f, "replay history {seed} alone: make soak HISTORY={seed}{definitions}")
     }
 }

@@ -13,7 +13,7 @@ const OF_DEFINITIONS: u64 = 200;
 async fn every_history_ends_with_a_target_that_equals_its_source() -> anyhow::Result<()> {
     let tally = run(Options { first: 1, count: COUNT, flavour: Flavour::Any, bug: None, tells: false }).await?;
     println!("{tally}");
-    ensure!(tally.failures.is_empty(), "{tally}");
+    ensure!(tally.failures.is_empty(), "not every history ended as it must");
     Ok(())
 }
 
@@ -23,7 +23,7 @@ async fn every_change_of_definitions_ends_with_a_target_that_equals_its_source()
     let (first, count) = (1_000_001, OF_DEFINITIONS);
     let tally = run(Options { first, count, flavour: Flavour::Definitions, bug: None, tells: false }).await?;
     println!("{tally}");
-    ensure!(tally.failures.is_empty(), "{tally}");
+    ensure!(tally.failures.is_empty(), "not every history ended as it must");
     Ok(())
 }
 
