@@ -71,12 +71,13 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     info.findings.iter().chain(&target_info.findings).for_each(|finding| report.finding(finding.clone()));
     enable_database(&mut source, &mut info, context).await?;
     let found = source.tables(&context.config).await?;
-    let found = context.select(found, |found| &found.table.name, info.ignores_case, "among those included")?;
-    if found.is_empty() {
+    let (found, missing) =
+        context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
+    if found.is_empty() && context.tables.is_empty() {
         report.finding("source.include lets no table through: nothing will be synced".to_owned());
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
-    for (name, error) in context.gone(&ledger, &names, info.ignores_case).await? {
+    for (name, error) in context.gone(&ledger, &names, missing, info.ignores_case).await? {
         report.table_failed(&name, error);
     }
     let mut flows = flows::<S>(context, &ledger, found, &names, report).await?;

@@ -77,14 +77,14 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     }
     // Before the catalogue: no window then holds changes that are newer than what the catalogue says of their table.
     let maximum = source.maximum().await?;
-    let tables = context.select(
+    let (tables, missing) = context.split(
         source.tables(&context.config).await?,
         |found| &found.table.name,
         info.ignores_case,
         "among those included",
     )?;
     let names: Vec<_> = tables.iter().map(|found| found.table.name.clone()).collect();
-    for (name, error) in context.gone(&ledger, &names, info.ignores_case).await? {
+    for (name, error) in context.gone(&ledger, &names, missing, info.ignores_case).await? {
         report.table_failed(&name, error);
     }
     let cut = match until {

@@ -71,26 +71,27 @@ impl Context {
     }
 
     /// Tables that were synced and are not at the source any more, each with its error: those that have an open
-    /// generation and that the configuration still includes. None where tables are named on the command line.
+    /// generation and that the configuration still includes. Where tables are named on the command line, of those
+    /// `missing` at the source; `present` are those that are there.
     ///
     /// # Errors
-    /// The bucket's.
+    /// The bucket's, or that of a missing one that was never synced.
     pub async fn gone(
         &self,
         ledger: &Ledger,
         present: &[TableName],
+        mut missing: Vec<Missing>,
         ignores_case: bool,
     ) -> Result<Vec<(TableName, Error)>> {
-        if !self.tables.is_empty() {
+        if !self.tables.is_empty() && missing.is_empty() {
             return Ok(Vec::new());
         }
         let (include, exclude) = self.config.patterns()?;
-        let same = |left: &TableName, right: &TableName| {
-            same_name(ignores_case, &left.schema, &right.schema) && same_name(ignores_case, &left.name, &right.name)
-        };
         let mut gone = Vec::new();
         for table in ledger.tables().await? {
-            let is_here = present.iter().any(|present| same(present, &table));
+            let same = |other: &TableName| same_table(ignores_case, other, &table);
+            let named = missing.iter().position(|missing| same(&missing.name));
+            let is_here = if self.tables.is_empty() { present.iter().any(same) } else { named.is_none() };
             if is_here || !is_included(&include, &exclude, &table, ignores_case) {
                 continue;
             }
@@ -100,10 +101,14 @@ impl Context {
                     "The target keeps it as it was. If it was dropped or renamed, add \"{}.{}\" to source.exclude; else grant the login SELECT on it",
                     table.schema, table.name
                 ));
+                named.map(|named| missing.swap_remove(named));
                 gone.push((table, error));
             }
         }
-        Ok(gone)
+        match missing.into_iter().next() {
+            Some(unknown) => Err(unknown.error),
+            None => Ok(gone),
+        }
     }
 
     /// Keeps the tables named on the command line, or all if none is.
@@ -117,24 +122,52 @@ impl Context {
         ignores_case: bool,
         place: &str,
     ) -> Result<Vec<T>> {
-        if self.tables.is_empty() {
-            return Ok(found);
+        let (selected, missing) = self.split(found, name, ignores_case, place)?;
+        match missing.into_iter().next() {
+            Some(unknown) => Err(unknown.error),
+            None => Ok(selected),
         }
-        let mut wanted = Vec::new();
+    }
+
+    /// As [`Context::select`], with the names that are not among them instead of an error.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownTable`] for what is no name of a table.
+    pub fn split<T>(
+        &self,
+        found: Vec<T>,
+        name: impl Fn(&T) -> &TableName,
+        ignores_case: bool,
+        place: &str,
+    ) -> Result<(Vec<T>, Vec<Missing>)> {
+        if self.tables.is_empty() {
+            return Ok((found, Vec::new()));
+        }
+        let (mut wanted, mut missing) = (Vec::new(), Vec::new());
         for text in &*self.tables {
             let table: TableName =
                 text.parse().map_err(|error| Error::new(Kind::UnknownTable, format!("--table: {error}")))?;
-            let same = |item: &&T, ignores_case| {
-                same_name(ignores_case, &name(item).schema, &table.schema)
-                    && same_name(ignores_case, &name(item).name, &table.name)
-            };
-            let exact = found.iter().position(|item| same(&item, false));
-            let index = exact.or_else(|| found.iter().position(|item| same(&item, ignores_case)));
-            wanted.push(index.ok_or_else(|| unknown(&table, found.iter().map(&name), place))?);
+            let position = |ignores_case| found.iter().position(|item| same_table(ignores_case, name(item), &table));
+            if let Some(index) = position(false).or_else(|| position(ignores_case)) {
+                wanted.push(index);
+            } else {
+                let error = unknown(&table, found.iter().map(&name), place);
+                missing.push(Missing { name: table, error });
+            }
         }
         let keep = |(index, item)| wanted.contains(&index).then_some(item);
-        Ok(found.into_iter().enumerate().filter_map(keep).collect())
+        Ok((found.into_iter().enumerate().filter_map(keep).collect(), missing))
     }
+}
+
+/// A table that the command line names and that is not there.
+pub struct Missing {
+    name: TableName,
+    error: Error,
+}
+
+fn same_table(ignores_case: bool, left: &TableName, right: &TableName) -> bool {
+    same_name(ignores_case, &left.schema, &right.schema) && same_name(ignores_case, &left.name, &right.name)
 }
 
 fn unknown<'a>(wanted: &TableName, found: impl Iterator<Item = &'a TableName>, place: &str) -> Error {

@@ -96,6 +96,16 @@ async fn a_table_that_was_dropped_is_told_until_it_is_excluded() -> anyhow::Resu
     expect_stopped(&mut shop, "TableGone", &["dbo.Things", "source.exclude"]).await?;
     let check = shop.stage.task(&["check"]).await?.expect(0)?.summary()?;
     ensure!(check.table("dbo.Things")?["status"] == "blocked", "{}", check.0);
+    // A task of that table alone says the same, whatever the spelling; of one that never was, it is wrong usage.
+    for task in ["check", "extract"] {
+        let named = shop.stage.task(&[task, "--table", "DBO.things"]).await?.expect(3)?.summary()?;
+        ensure!(named.table("dbo.Things")?["error_kind"] == "TableGone", "{}", named.0);
+        let both = ["--table", "dbo.Things", "--table", "dbo.Nothing"];
+        shop.stage.task(&[&[task], &both[..]].concat()).await?.expect(2)?;
+        let both = ["--table", "dbo.Things", "--table", "dbo.Others"];
+        let both = shop.stage.task(&[&[task], &both[..]].concat()).await?.summary()?;
+        ensure!(both.table("dbo.Others")?["error"].is_null(), "{}", both.0);
+    }
     shop.stage.configure(|text| text.replace("include =", "exclude = [\"dbo.Things\"]\ninclude ="))?;
     shop.stage.task(&["check"]).await?.expect(0)?;
     shop.stage.extract_and_load().await?;
