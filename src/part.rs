@@ -24,7 +24,7 @@ const PIECE: usize = 5 << 20;
 const GATHER: usize = 192 << 10;
 
 /// What [`Writer::finish`] gives.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Written {
     /// The parts, each verified in the bucket.
     pub parts: Vec<manifest::Part>,

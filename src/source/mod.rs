@@ -129,8 +129,8 @@ pub struct Bounds {
 /// When a transaction committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// As the source writes it.
-    pub time: String,
+    /// When.
+    pub time: CommitTime,
     /// The first position that committed at the same moment: history below it is what a purge to this position removes.
     pub first: Position,
 }
@@ -278,6 +278,12 @@ pub trait Source: Sized + Send + 'static {
         &mut self,
         positions: &[Position],
     ) -> impl Future<Output = Result<BTreeMap<Position, Committed>>> + Send;
+
+    /// The lowest position from which each instance still has all changes, by its name. One statement for all.
+    ///
+    /// # Errors
+    /// The connection failed, or the login may not read it.
+    fn minimums(&mut self) -> impl Future<Output = Result<BTreeMap<String, Position>>> + Send;
 
     /// What each question asks. Few statements for many questions.
     ///

@@ -212,8 +212,9 @@ async fn find_work<S: Source>(
     let mut places = Vec::with_capacity(flows.len());
     for flow in &flows {
         let tail = tails.get(flow.name());
-        let capture = tail.and_then(|tail| flow::settled::<S>(&flow.found, tail, policy, may_enable));
-        places.push(idle::Place { tail, capture, purges: false });
+        let settled = tail.and_then(|tail| flow::settled::<S>(&flow.found, tail, policy, may_enable));
+        let capture = settled.map(|(_, capture)| capture);
+        places.push(idle::Place { tail, capture, purges: false, renews: false });
     }
     let looks = idle::look(source, info, cut, cut, &places).await?;
     for (flow, look) in flows.iter().zip(looks) {

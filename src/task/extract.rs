@@ -5,6 +5,7 @@
 
 mod attempt;
 mod purge;
+mod renew;
 mod window;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use tokio::sync::Mutex;
 
+use super::flow::Course;
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::Created;
@@ -158,13 +160,18 @@ impl Made {
 impl Job {
     fn place<S: Source>(&self, policy: &Sync, source: &SourceConfig) -> idle::Place<'_> {
         let tail = self.tail.as_ref();
-        let settled = |tail| flow::settled::<S>(&self.table, tail, policy.on_new_column, source.enable_cdc);
-        let capture = tail.and_then(settled);
+        let settled = tail.and_then(|tail| self.settled::<S>(tail, policy, source));
         // Where less than the tail is durable, the table waits for its load, and history with it.
         let durable = decide::durable(&self.view, policy.purge);
         let purges = tail.is_some_and(|tail| durable == Some((tail.generation, tail.sequence)))
-            && capture.is_some_and(|capture| may_purge(policy, capture));
-        idle::Place { tail, capture, purges }
+            && settled.as_ref().is_some_and(|(_, capture)| may_purge(policy, capture));
+        // What is lost is looked at again first.
+        let renews = settled.as_ref().is_some_and(|(course, _)| course.lost.is_empty());
+        idle::Place { tail, capture: settled.map(|(_, capture)| capture), purges, renews }
+    }
+
+    fn settled<S: Source>(&self, tail: &Manifest, policy: &Sync, source: &SourceConfig) -> Option<(Course, &Capture)> {
+        flow::settled::<S>(&self.table, tail, policy.on_new_column, source.enable_cdc)
     }
 
     /// The summary of a table in which nothing changed.
@@ -195,6 +202,9 @@ impl<S: Source> Shared<S> {
     async fn table(&self, job: Job) -> Result<TableSummary> {
         if let (true, Some(tail)) = (job.look.idle && !job.look.purgeable, &job.tail) {
             return Ok(job.idle(tail));
+        }
+        if let Some(summary) = self.renew(&job).await? {
+            return Ok(summary);
         }
         let mut source = self.connections.take(S::connect(&self.source)).await?;
         let extracted = self.extract(&mut source, &job).await;
@@ -308,24 +318,29 @@ impl<S: Source> Shared<S> {
             return Err(Error::new(Kind::Outdated, format!("column '{lost}' is gone")).advice("Run the task again"));
         }
         let plan = window::next(self, source, found, &opening, tail.as_ref(), course).await?;
-        let mut summary = TableSummary { at_cut: Some(false), ..TableSummary::idle(name) };
-        let at_cut = |to: &Position| Some(*to == self.cut);
         let Plan { step, table, capture } = plan;
         if let Step::Idle(at) = step {
-            summary.at_cut = at_cut(&at);
-            summary.to = Some(at);
+            let at_cut = Some(at == self.cut);
+            let summary = TableSummary { at_cut, to: Some(at), ..TableSummary::idle(name) };
             return Ok(Made { summary, capture: capture.clone(), more: false });
         }
         let tracked = Tracked { table: &table, capture };
-        let mut more = false;
-        match attempt::make(self, source, tracked, &opening, tail.as_ref(), &step).await? {
+        let outcome = attempt::make(self, source, tracked, &opening, tail.as_ref(), &step).await?;
+        let more = matches!(outcome, Outcome::Won(_)) && step.leaves_more(&self.cut);
+        Ok(Made { summary: self.summary(name, outcome, step.end()), capture: capture.clone(), more })
+    }
+
+    /// What came of a batch whose window was to end at `end`.
+    fn summary(&self, name: &TableName, outcome: Outcome, end: Option<&Position>) -> TableSummary {
+        let at_cut = |to: &Position| Some(*to == self.cut);
+        let mut summary = TableSummary { at_cut: Some(false), ..TableSummary::idle(name) };
+        match outcome {
             Outcome::Empty(at) => {
-                summary.at_cut = step.end().and_then(at_cut);
+                summary.at_cut = end.and_then(at_cut);
                 summary.to = Some(at);
             }
             Outcome::Lost => summary.status = TableStatus::Lost,
             Outcome::Won(manifest) => {
-                more = step.leaves_more(&self.cut);
                 summary.status = TableStatus::Done;
                 summary.batches = 1;
                 summary.upserts = manifest.upserts;
@@ -336,7 +351,7 @@ impl<S: Source> Shared<S> {
                 summary.to = Some(manifest.window.to);
             }
         }
-        Ok(Made { summary, capture: capture.clone(), more })
+        summary
     }
 
     async fn opening(&self, found: &SourceTable, view: &View) -> Result<Opening> {

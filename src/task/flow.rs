@@ -115,20 +115,22 @@ fn unread(before: &Table, found: &SourceTable) -> Course {
     course
 }
 
-/// The instance from which the window after `tail` is read, if nothing about the table's columns is to be decided before.
+/// How a table goes on, and the instance from which the window after `tail` is read, if nothing about the table's columns
+/// is to be decided before.
 pub fn settled<'a, S: Source>(
     found: &'a SourceTable,
     tail: &Manifest,
     policy: OnNewColumn,
     may_enable: bool,
-) -> Option<&'a Capture> {
+) -> Option<(Course, &'a Capture)> {
     let course = course::<S>(&tail.table, found, Some(tail), policy).ok()?;
     let from = &tail.window.to;
     let waits = || course.servable(found).is_none() && cannot_follow(&course, found, may_enable).is_none();
     if found.blocked.is_some() || !(course.gained.is_empty() || waits()) {
         return None;
     }
-    found.capture_after(&course.table, from).filter(|capture| capture.start <= *from)
+    let capture = found.capture_after(&course.table, from).filter(|capture| capture.start <= *from)?;
+    Some((course, capture))
 }
 
 /// The key may only change with a new generation: it says which rows are one.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{CommitTime, Manifest};
 use crate::position::Position;
 use crate::source::{Answer, Capture, Committed, Question, Source, SourceInfo};
 
@@ -20,10 +20,12 @@ pub struct Place<'a> {
     pub capture: Option<&'a Capture>,
     /// Whether history may be purged up to the tail.
     pub purges: bool,
+    /// Whether its place may be renewed without work of its own.
+    pub renews: bool,
 }
 
 /// What the source says of a table's place.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Look {
     /// Whether nothing changed up to the cut and nothing else is due.
     pub idle: bool,
@@ -31,6 +33,16 @@ pub struct Look {
     pub at_cut: bool,
     /// Whether there is history that may be purged. What was not asked is left to the table's own work.
     pub purgeable: bool,
+    /// Set where nothing changed up to the cut, but an empty batch is due.
+    pub renewal: Option<Renewal>,
+}
+
+/// What an empty batch up to the cut says of the cut: the source had all history from the tail on after it said that
+/// nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// When the transaction at the cut committed, if the source knows one there.
+    pub committed: Option<CommitTime>,
 }
 
 /// Whether a table's place must be renewed by an empty batch, before cleanup passes it.
@@ -58,6 +70,7 @@ pub async fn look<S: Source>(
 ) -> Result<Vec<Look>> {
     let tails = places.iter().filter_map(|place| place.tail).filter(|tail| tail.committed.is_some());
     let mut positions: Vec<_> = tails.map(|tail| tail.window.to.clone()).collect();
+    positions.extend(places.iter().any(|place| place.renews).then(|| cut.clone()));
     positions.sort();
     positions.dedup();
     let times = unless_refused(source.commit_times(&positions).await)?.unwrap_or_default();
@@ -75,16 +88,32 @@ pub async fn look<S: Source>(
     let answers = unless_refused(source.changed(&to_ask).await)?.unwrap_or_else(|| vec![doubt; to_ask.len()]);
     let (mut questions, mut answers) = (questions.iter(), answers.into_iter());
     let mut looks = Vec::with_capacity(places.len());
-    for sound in sound {
-        let Some((tail, _)) = sound else {
+    let mut stale = Vec::new();
+    for (place, sound) in places.iter().zip(sound) {
+        let Some((tail, capture)) = sound else {
             looks.push(Look::default());
             continue;
         };
         let is_asked = questions.next().is_some_and(|question| asked(&question));
         let answer = if is_asked { answers.next().unwrap_or(doubt) } else { Answer::default() };
         let to = &tail.window.to;
-        let idle = !answer.changed && (to >= cut || !is_stale(tail, info));
-        looks.push(Look { idle, at_cut: !answer.changed && to <= cut, purgeable: answer.purgeable });
+        let is_due = to < cut && is_stale(tail, info);
+        if place.renews && is_due && !answer.changed {
+            stale.push((looks.len(), to, capture));
+        }
+        let (idle, at_cut) = (!answer.changed && !is_due, !answer.changed && to <= cut);
+        looks.push(Look { idle, at_cut, purgeable: answer.purgeable, renewal: None });
+    }
+    if !stale.is_empty() {
+        // After the answers: cleanup may have passed a table's place before it was asked for changes.
+        let minimums = unless_refused(source.minimums().await)?.unwrap_or_default();
+        let committed = times.get(cut).map(|committed| committed.time.clone());
+        let has_all = |(_, to, capture): &(usize, &Position, &Capture)| {
+            minimums.get(&capture.instance.name).is_some_and(|minimum| minimum <= *to)
+        };
+        for (at, ..) in stale.into_iter().filter(has_all) {
+            looks[at].renewal = Some(Renewal { committed: committed.clone() });
+        }
     }
     Ok(looks)
 }
@@ -99,7 +128,7 @@ fn sound<'a>(
     let (tail, capture) = (place.tail?, place.capture?);
     let to = &tail.window.to;
     let same_log = match &tail.committed {
-        Some(then) => *to <= *maximum && times.get(to).is_some_and(|now| now.time == then.source),
+        Some(then) => *to <= *maximum && times.get(to).is_some_and(|now| now.time.source == then.source),
         None => true,
     };
     let same = same_log && tail.source.difference(&info.fingerprint).is_none();

@@ -137,6 +137,10 @@ impl Source for Between {
         self.inner.commit_times(positions).await
     }
 
+    async fn minimums(&mut self) -> Result<BTreeMap<String, Position>> {
+        self.inner.minimums().await
+    }
+
     async fn changed(&mut self, questions: &[Question<'_>]) -> Result<Vec<Answer>> {
         self.inner.changed(questions).await
     }

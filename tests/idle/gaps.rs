@@ -127,3 +127,39 @@ async fn the_second_gap_in_a_row_stops() -> anyhow::Result<()> {
     obey(&shop.stage, &message).await?;
     shop.expect_rows(&[(1, "a batch"), (2, "lost"), (3, "lost too")]).await
 }
+
+/// A table that is stale is renewed by what was said of all tables at once: history that cleanup took meanwhile must not
+/// pass for none.
+#[tokio::test(flavor = "multi_thread")]
+async fn history_purged_while_a_stale_table_is_looked_at_is_a_gap() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::open().await?;
+    let settings = ("[sync]\npurge = \"never\"", "exclude = [\"dbo.Later\"]\ninclude =");
+    shop.stage.configure(|text| text.replace("[sync]", settings.0).replace("include =", settings.1))?;
+    shop.stage.extract_and_load().await?;
+    shop.sql.run("EXEC sys.sp_standin_advance_clock @seconds = 100000").await?;
+    shop.change("UPDATE dbo.Things SET Note = N'lost' WHERE ID = 2").await?;
+    // Cleanup keeps what lies at its mark: a later change of another table is the mark.
+    shop.sql
+        .run(
+            "CREATE TABLE dbo.Later (ID int NOT NULL PRIMARY KEY);
+             EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Later', @role_name = NULL;
+             EXEC sys.sp_standin_advance_clock @seconds = 1",
+        )
+        .await?;
+    shop.change("INSERT INTO dbo.Later VALUES (1)").await?;
+    let instance =
+        "SELECT c.capture_instance FROM cdc.change_tables AS c WHERE c.source_object_id = OBJECT_ID(N'dbo.Things')";
+    let instance = text(&mut shop.sql, instance).await?;
+    let mark = "SELECT CONVERT(nvarchar(30), sys.fn_cdc_get_max_lsn(), 1)";
+    let mark = text(&mut shop.sql, mark).await?;
+    let cleanup = format!(
+        "EXEC sys.sp_cdc_cleanup_change_table @capture_instance = N''{instance}'', @low_water_mark = {mark}, @threshold = 5000"
+    );
+    let order = format!(
+        "EXEC sys.sp_standin_during_read @capture_instance = N'{instance}', @after_rows = 0, @statement = N'{cleanup}'"
+    );
+    shop.sql.run(&order).await?;
+    let message = failure(&shop.stage, "Gap").await?;
+    obey(&shop.stage, &message).await?;
+    shop.expect_rows(&[(1, "one"), (2, "lost"), (3, "three")]).await
+}

@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use tiberius::ColumnData;
 
 use super::catalog::instance_name;
-use super::client::{Client, Parameter, bytes, integer, number};
+use super::client::{Client, Parameter, bytes, integer, number, text};
 use super::decode::{datetime_text, push};
 use super::{sql, types};
 use crate::error::{Error, Kind, Result};
@@ -170,13 +170,20 @@ pub async fn commit_times(client: &mut Client, positions: &[Position]) -> Result
     let mut times = BTreeMap::new();
     for some in positions.chunks(POSITIONS_AT_ONCE) {
         for row in client.batch(&sql::commit_times(some)).await? {
-            if let (Some(position), Some(time), Some(first)) = (bytes(&row, 0), datetime_text(&row, 1), bytes(&row, 2))
-            {
+            let utc_offset = round_to_quarter(integer(&row, 3));
+            let time = datetime_text(&row, 1).and_then(|source| commit_time(source, utc_offset));
+            if let (Some(position), Some(time), Some(first)) = (bytes(&row, 0), time, bytes(&row, 2)) {
                 times.insert(Position::new(position), Committed { time, first: Position::new(first) });
             }
         }
     }
     Ok(times)
+}
+
+/// The lowest position from which each instance still has all changes, by its name.
+pub async fn minimums(client: &mut Client) -> Result<BTreeMap<String, Position>> {
+    let rows = client.batch(sql::MINIMUMS).await?;
+    Ok(rows.iter().filter_map(|row| Some((text(row, 0), Position::new(bytes(row, 1)?)))).collect())
 }
 
 /// What each question asks.

@@ -199,6 +199,10 @@ impl Source for SqlServer {
         again!(self, "reading commit times", cdc::commit_times(&mut self.client, positions).await)
     }
 
+    async fn minimums(&mut self) -> Result<BTreeMap<String, Position>> {
+        again!(self, "reading the minimums", cdc::minimums(&mut self.client).await)
+    }
+
     async fn changed(&mut self, questions: &[Question<'_>]) -> Result<Vec<Answer>> {
         again!(self, "looking for changes", cdc::changed(&mut self.client, questions).await)
     }

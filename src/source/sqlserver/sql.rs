@@ -73,6 +73,10 @@ pub const PARTITIONED: &str = "SELECT i.object_id FROM sys.indexes AS i \
 pub const INSTANCE_KEYS: &str = "SELECT ic.object_id, CAST(ic.column_name AS nvarchar(128)) AS column_name \
      FROM cdc.index_columns AS ic ORDER BY ic.object_id, ic.index_ordinal";
 
+/// What `sys.fn_cdc_get_min_lsn` gives, of all instances at once.
+pub const MINIMUMS: &str = "SELECT CAST(ct.capture_instance AS nvarchar(128)) AS capture_instance, ct.start_lsn \
+     FROM cdc.change_tables AS ct";
+
 pub const MAXIMUM: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn";
 
 /// `@P1`: instance, `@P2`: position.
@@ -134,7 +138,8 @@ pub fn reach(instance: &str) -> String {
 pub fn commit_times(positions: &[Position]) -> String {
     let list: Vec<_> = positions.iter().map(ToString::to_string).collect();
     format!(
-        "SELECT m.start_lsn, m.tran_end_time, MIN(s.start_lsn) AS first_lsn FROM cdc.lsn_time_mapping AS m \
+        "SELECT m.start_lsn, m.tran_end_time, MIN(s.start_lsn) AS first_lsn, \
+         DATEDIFF(second, GETUTCDATE(), GETDATE()) AS utc_offset FROM cdc.lsn_time_mapping AS m \
          JOIN cdc.lsn_time_mapping AS s ON s.tran_end_time = m.tran_end_time \
          WHERE m.start_lsn IN ({}) GROUP BY m.start_lsn, m.tran_end_time",
         list.join(", ")

@@ -11,7 +11,7 @@ use crate::crash::{self, Step as Durable};
 use crate::csv::{Dialect, Encoder, FIRST_SENTINEL};
 use crate::error::{Kind, Result};
 use crate::ledger::Publication;
-use crate::manifest::{Encoding, FORMAT, Manifest, Opening, Window};
+use crate::manifest::{CommitTime, Encoding, FORMAT, Manifest, Opening, Window};
 use crate::part::{Writer, Written};
 use crate::position::Position;
 use crate::source::{Source, Tracked};
@@ -53,11 +53,10 @@ pub async fn make<S: Source>(
     tail: Option<&Manifest>,
     step: &Step,
 ) -> Result<Outcome> {
-    let engine = shared.context.config.naming()?.engine;
     let mut null = FIRST_SENTINEL.to_owned();
     let mut tries = 0;
     loop {
-        let dialect = Dialect { null, binary_prefix: types::binary_prefix(engine).to_owned() };
+        let dialect = dialect(shared, null)?;
         let attempt =
             Attempt { shared, tracked, opening, tail, sequence: step.sequence(), id: Uuid::new_v4(), dialect };
         match attempt.run(source, step).await {
@@ -71,6 +70,31 @@ pub async fn make<S: Source>(
             other => return other,
         }
     }
+}
+
+/// How the parts are written, with that NULL sentinel.
+fn dialect<S>(shared: &Shared<S>, null: String) -> Result<Dialect> {
+    let engine = shared.context.config.naming()?.engine;
+    Ok(Dialect { null, binary_prefix: types::binary_prefix(engine).to_owned() })
+}
+
+/// Makes the empty batch from the tail to the cut of a table in which nothing changed, as the source was asked.
+pub async fn renew<S: Source>(
+    shared: &Shared<S>,
+    tracked: Tracked<'_>,
+    opening: &Opening,
+    tail: &Manifest,
+    committed: Option<CommitTime>,
+) -> Result<Outcome> {
+    let dialect = dialect(shared, FIRST_SENTINEL.to_owned())?;
+    let compression = shared.context.config.bucket()?.compression;
+    let (from, to, sequence) = (tail.window.to.clone(), shared.cut.clone(), tail.sequence + 1);
+    let attempt = Attempt { shared, tracked, opening, tail: Some(tail), sequence, id: Uuid::new_v4(), dialect };
+    let step = Step::Window { sequence, from: from.clone(), to: to.clone(), even_if_empty: true };
+    let window = Window { from: Some(from), to };
+    let manifest = attempt.manifest(&step, window, Written::default(), committed, compression);
+    crash::after(Durable::PartsVerified)?;
+    attempt.publish(manifest).await
 }
 
 impl<S: Source> Attempt<'_, S> {
@@ -147,7 +171,7 @@ impl<S: Source> Attempt<'_, S> {
         step: &Step,
         window: Window,
         written: Written,
-        committed: Option<crate::manifest::CommitTime>,
+        committed: Option<CommitTime>,
         compression: crate::config::Compression,
     ) -> Manifest {
         Manifest {
