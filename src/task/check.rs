@@ -77,7 +77,9 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         report.finding("source.include lets no table through: nothing will be synced".to_owned());
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
-    for (name, error) in context.gone(&ledger, &names, missing, info.ignores_case).await? {
+    let gone = context.gone(&ledger, &names, missing, info.ignores_case).await?;
+    let some_can_be = !names.is_empty() || gone.is_empty();
+    for (name, error) in gone {
         report.table_failed(&name, error);
     }
     let mut flows = flows::<S>(context, &ledger, found, &names, report).await?;
@@ -105,7 +107,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         .collect();
     let work = |(shared, flow, now): (Arc<Shared<T>>, Table, Table)| async move { shared.table(&flow, &now).await };
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
-    if !flows.is_empty() && flows.iter().all(|flow| flow.blocked.is_some()) {
+    if !some_can_be || !flows.is_empty() && flows.iter().all(|flow| flow.blocked.is_some()) {
         // Nothing may be captured yet, and nobody needs a cut.
         return Ok(());
     }

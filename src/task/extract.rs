@@ -165,8 +165,8 @@ impl Job {
         let durable = decide::durable(&self.view, policy.purge);
         let purges = tail.is_some_and(|tail| durable == Some((tail.generation, tail.sequence)))
             && settled.as_ref().is_some_and(|(_, capture)| may_purge(policy, capture));
-        // What is lost is looked at again first.
-        let renews = settled.as_ref().is_some_and(|(course, _)| course.lost.is_empty());
+        // What is lost is looked at again first. Of replicas, another may answer after a reconnect, and stand further back.
+        let renews = !source.read_only_replica && settled.as_ref().is_some_and(|(course, _)| course.lost.is_empty());
         idle::Place { tail, capture: settled.map(|(_, capture)| capture), purges, renews }
     }
 

@@ -41,8 +41,8 @@ pub struct Look {
 /// nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
-    /// When the transaction at the cut committed, if the source knows one there.
-    pub committed: Option<CommitTime>,
+    /// When the transaction at the cut committed: without it a restore of the source could not be told.
+    pub committed: CommitTime,
 }
 
 /// Whether a table's place must be renewed by an empty batch, before cleanup passes it.
@@ -107,12 +107,11 @@ pub async fn look<S: Source>(
     if !stale.is_empty() {
         // After the answers: cleanup may have passed a table's place before it was asked for changes.
         let minimums = unless_refused(source.minimums().await)?.unwrap_or_default();
-        let committed = times.get(cut).map(|committed| committed.time.clone());
         let has_all = |(_, to, capture): &(usize, &Position, &Capture)| {
             minimums.get(&capture.instance.name).is_some_and(|minimum| minimum <= *to)
         };
         for (at, ..) in stale.into_iter().filter(has_all) {
-            looks[at].renewal = Some(Renewal { committed: committed.clone() });
+            looks[at].renewal = times.get(cut).map(|at| Renewal { committed: at.time.clone() });
         }
     }
     Ok(looks)

@@ -90,8 +90,8 @@ impl Context {
         let mut gone = Vec::new();
         for table in ledger.tables().await? {
             let same = |other: &TableName| same_table(ignores_case, other, &table);
-            let named = missing.iter().position(|missing| same(&missing.name));
-            let is_here = if self.tables.is_empty() { present.iter().any(same) } else { named.is_none() };
+            let is_named = missing.iter().any(|missing| same(&missing.name));
+            let is_here = if self.tables.is_empty() { present.iter().any(same) } else { !is_named };
             if is_here || !is_included(&include, &exclude, &table, ignores_case) {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Context {
                     "The target keeps it as it was. If it was dropped or renamed, add \"{}.{}\" to source.exclude; else grant the login SELECT on it",
                     table.schema, table.name
                 ));
-                named.map(|named| missing.swap_remove(named));
+                missing.retain(|missing| !same(&missing.name));
                 gone.push((table, error));
             }
         }

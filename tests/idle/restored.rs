@@ -1,5 +1,7 @@
 //! A source whose log is not the one that was read: restored, gone backwards, not to be seen.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 
 use crate::rules::watched::WatchedShop;
@@ -74,6 +76,34 @@ async fn r10_another_database_of_the_same_name_is_told_by_its_mark() -> anyhow::
     expect_failed(&shop, 3, "Restored", &words).await?;
     resync(&mut shop).await?;
     shop.expect_rows(&[(1, "one"), (2, "two"), (3, "three")]).await
+}
+
+/// A task that reads its cut from one source and a window from another, further back, must not take what that lacks for
+/// nothing: so it is with replicas behind one name, and with a restore in the middle of a task.
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_a_source_that_goes_back_while_a_task_runs_is_not_read_to_the_cut() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::open().await?;
+    shop.stage.extract_and_load().await?;
+    shop.change("UPDATE dbo.Things SET Note = N'before the backup' WHERE ID = 1").await?;
+    shop.sql.run("EXEC sys.sp_standin_backup @name = N'noon'").await?;
+    shop.change("UPDATE dbo.Things SET Note = N'after the backup' WHERE ID = 2").await?;
+    // The catalogue comes after the cut: it takes its time.
+    let slow = "EXEC sys.sp_standin_slow_rows @milliseconds = 3000, @times = 1, @text = N'FROM sys.tables AS t JOIN sys.schemas'";
+    shop.sql.run(slow).await?;
+    let running = tokio::spawn(shop.stage.start_task(&["extract"])?.outcome());
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    shop.sql.run("EXEC sys.sp_standin_restore @name = N'noon'").await?;
+    let summary = running.await??.expect(75)?.summary()?;
+    let table = summary.table("dbo.Things")?;
+    ensure!(table["error_kind"] == "Ahead", "{}", summary.0);
+    ensure!(table["error"].as_str().unwrap_or_default().contains("the source stands at 0x"), "{}", summary.0);
+    ensure!(
+        shop.stage.keys_ending("/0000000002/manifest.json").is_empty(),
+        "a window was read to a cut that was not there"
+    );
+    shop.sql.capture_all().await?;
+    shop.stage.extract_and_load().await?;
+    shop.expect_rows(&[(1, "before the backup"), (2, "two"), (3, "three")]).await
 }
 
 /// A quiet database is done; only one whose capture never ran has no maximum.

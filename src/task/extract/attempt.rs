@@ -84,7 +84,7 @@ pub async fn renew<S: Source>(
     tracked: Tracked<'_>,
     opening: &Opening,
     tail: &Manifest,
-    committed: Option<CommitTime>,
+    committed: CommitTime,
 ) -> Result<Outcome> {
     let dialect = dialect(shared, FIRST_SENTINEL.to_owned())?;
     let compression = shared.context.config.bucket()?.compression;
@@ -92,7 +92,7 @@ pub async fn renew<S: Source>(
     let attempt = Attempt { shared, tracked, opening, tail: Some(tail), sequence, id: Uuid::new_v4(), dialect };
     let step = Step::Window { sequence, from: from.clone(), to: to.clone(), even_if_empty: true };
     let window = Window { from: Some(from), to };
-    let manifest = attempt.manifest(&step, window, Written::default(), committed, compression);
+    let manifest = attempt.manifest(&step, window, Written::default(), Some(committed), compression);
     crash::after(Durable::PartsVerified)?;
     attempt.publish(manifest).await
 }

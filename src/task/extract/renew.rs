@@ -3,7 +3,8 @@
 //! The source was asked about all tables at once: a thousand of them cost it no statement each.
 
 use super::super::summary::TableSummary;
-use super::{Job, Shared, attempt};
+use super::attempt::{self, Outcome};
+use super::{Job, Shared};
 use crate::error::{Kind, Result};
 use crate::source::{Source, Tracked};
 
@@ -14,6 +15,11 @@ impl<S: Source> Shared<S> {
             return Ok(None);
         };
         let name = &job.table.table.name;
+        // The first listing may be old by now.
+        let view = self.ledger.view(name).await?;
+        if view.tail() != Some((tail.generation, tail.sequence)) || view.newest_open() != Some(tail.generation) {
+            return Ok(None);
+        }
         let policy = &self.context.config.sync;
         let Some((course, capture)) = job.settled::<S>(tail, policy, &self.source) else { return Ok(None) };
         let opening = self.ledger.opening(name, tail.generation).await?;
@@ -21,11 +27,12 @@ impl<S: Source> Shared<S> {
         let Some(opening) = opening.filter(is_same) else { return Ok(None) };
         let tracked = Tracked { table: &course.table, capture };
         match attempt::renew(self, tracked, &opening, tail, renewal.committed.clone()).await {
+            // Another worker has moved the ledger, maybe not as far.
+            Ok(Outcome::Lost) => Ok(None),
             Ok(outcome) => {
                 let summary = self.summary(name, outcome, Some(&self.cut));
                 Ok(Some(TableSummary { work: true, ..summary }))
             }
-            // Another worker may have moved the ledger.
             Err(error) if error.kind() == Kind::LedgerUnreadable => Ok(None),
             Err(error) => Err(error),
         }

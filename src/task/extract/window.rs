@@ -127,6 +127,7 @@ pub async fn next<'a, S: Source>(
     let capture = found.capture_after(&table, from).ok_or_else(no_instance)?;
     let bounds = source.bounds(Tracked { table: &table, capture }, from).await?;
     check_bounds(&shared.source, tail, &capture.instance, &bounds)?;
+    let is_handed_over = successor.is_some();
     // From its start on the successor has all changes. The window ends at a commit, by whose time a restore is told.
     let switch = match successor.map(|(successor, _)| &successor.start).filter(|start| **start <= shared.cut) {
         Some(start) => source.commit_from(start).await?.filter(|commit| *commit <= shared.cut),
@@ -136,30 +137,34 @@ pub async fn next<'a, S: Source>(
     if end <= from {
         return Ok(Plan { step: Step::Idle(from.clone()), table, capture });
     }
-    let to = reach(shared, source, capture, tail, end).await?;
+    check_captured(end, &bounds)?;
+    let (span, tracked) = (shared.context.config.sync.max_window, Tracked { table: &table, capture });
+    let is_long = age(tail, &shared.info) > span;
+    let to = if is_long { source.reach(capture, from, end, span).await? } else { end.clone() };
+    if shared.source.read_only_replica && (is_long || is_handed_over) {
+        // What was asked since may have connected anew, to another replica.
+        check_captured(&to, &source.bounds(tracked, from).await?)?;
+    }
     let even_if_empty = is_stale(tail, &shared.info) || switch.as_ref() == Some(&to);
     Ok(Plan { step: Step::Window { sequence, from: from.clone(), to, even_if_empty }, table, capture })
-}
-
-/// The end of a window that ends at `end` at the latest, and spans no more than the configuration allows.
-async fn reach<S: Source>(
-    shared: &Shared<S>,
-    source: &mut S,
-    capture: &Capture,
-    tail: &Manifest,
-    end: &Position,
-) -> Result<Position> {
-    let span = shared.context.config.sync.max_window;
-    if age(tail, &shared.info) <= span {
-        return Ok(end.clone());
-    }
-    source.reach(capture, &tail.window.to, end, span).await
 }
 
 fn no_instance() -> Error {
     Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
         "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
     )
+}
+
+/// Checks that whoever answers now has captured the whole window.
+fn check_captured(to: &Position, bounds: &Bounds) -> Result<()> {
+    if bounds.maximum >= *to {
+        return Ok(());
+    }
+    let message = format!(
+        "the source stands at {}, before {to}, which it had captured when the task began: another replica answers now, or it was restored meanwhile",
+        bounds.maximum
+    );
+    Err(Error::new(Kind::Ahead, message).advice("Try again: what it lacks is never taken for nothing"))
 }
 
 fn another_source(difference: &str) -> Error {
