@@ -251,6 +251,12 @@ pub trait Source: Sized + Send + 'static {
     /// The connection failed, or the login may not read it.
     fn commit_from(&mut self, at: &Position) -> impl Future<Output = Result<Option<Position>>> + Send;
 
+    /// The last position at or before `at` at which the source knows a commit; `None` if it knows none.
+    ///
+    /// # Errors
+    /// The connection failed, or the login may not read it.
+    fn commit_until(&mut self, at: &Position) -> impl Future<Output = Result<Option<Position>>> + Send;
+
     /// The last position captured. A capture job that has just been made is waited for.
     ///
     /// # Errors

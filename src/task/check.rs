@@ -109,6 +109,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
     if !some_can_be || !flows.is_empty() && flows.iter().all(|flow| flow.blocked.is_some()) {
         // Nothing may be captured yet, and nobody needs a cut.
+        report.retried(source.retried());
         return Ok(());
     }
     let cut = source.maximum().await?;

@@ -15,10 +15,10 @@ use chrono::Utc;
 use tokio::sync::Mutex;
 
 use super::flow::Course;
-use super::summary::{Report, TableStatus, TableSummary};
+use super::summary::{self, Report, TableStatus, TableSummary};
 use super::{AnySource, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::Created;
-use crate::config::{Source as SourceConfig, Sync};
+use crate::config::{OnGap, Source as SourceConfig, Sync};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
@@ -91,7 +91,8 @@ async fn run<S: Source>(context: &Context, until: Option<Position>, report: &mut
     }
     let cut = match until {
         None => maximum.clone(),
-        Some(until) if until <= maximum => until,
+        // Between two commits it stands for the earlier, by whose time a restore is told.
+        Some(until) if until <= maximum => source.commit_until(&until).await?.unwrap_or(until),
         Some(until) => {
             return Err(Error::new(
                 Kind::Ahead,
@@ -208,12 +209,24 @@ impl<S: Source> Shared<S> {
         }
         let mut source = self.connections.take(S::connect(&self.source)).await?;
         let extracted = self.extract(&mut source, &job).await;
-        self.retries.lock().await.insert(job.table.table.name, source.retried());
+        self.note_retries(&job.table.table.name, &mut source).await;
         let (summary, usable) = extracted?;
         if usable {
             self.connections.give(source).await;
         }
         Ok(summary)
+    }
+
+    /// Another connection in place of one that may be in the middle of a result or a transaction.
+    async fn connect_anew(&self, source: &mut S, name: &TableName) -> Result<()> {
+        self.note_retries(name, source).await;
+        *source = S::connect(&self.source).await?;
+        Ok(())
+    }
+
+    /// Notes what a connection tried again, for the table's summary.
+    async fn note_retries(&self, name: &TableName, source: &mut S) {
+        summary::add(self.retries.lock().await.entry(name.clone()).or_default(), source.retried());
     }
 
     /// Gives the summary, and whether the connection can be used again.
@@ -256,8 +269,7 @@ impl<S: Source> Shared<S> {
                 [Kind::Outdated, Kind::Drift, Kind::NoKey, Kind::NoInstance, Kind::Restored, Kind::ZeroMinimum];
             let outdated = outdated.contains(&error.kind());
             if outdated && known.looks < LOOKS {
-                // What failed may have left a transaction open, or a result half read.
-                *source = S::connect(&self.source).await?;
+                self.connect_anew(source, name).await?;
                 known = self.look_again(source, known).await?;
                 view = self.ledger.view(name).await?;
                 continue;
@@ -271,7 +283,7 @@ impl<S: Source> Shared<S> {
             if now.tail() == view.tail() && now.newest_open() == view.newest_open() {
                 let mended_by = decide::mended_by(&now, self.context.config.sync.on_gap);
                 let Some(generation) = mended_by.filter(|_| error.kind() == Kind::Gap && !gap_mended) else {
-                    return Err(error);
+                    return Err(self.unmended(error));
                 };
                 tracing::warn!(table = %name, %error, "opening a new generation");
                 self.reopen(&known.table, generation).await?;
@@ -279,6 +291,14 @@ impl<S: Source> Shared<S> {
             }
             view = self.ledger.view(name).await?;
         }
+    }
+
+    /// A failure that no new generation mends. Of a gap under a policy that mends them: it is the second in a row.
+    fn unmended(&self, error: Error) -> Error {
+        if error.kind() != Kind::Gap || self.context.config.sync.on_gap != OnGap::Resync {
+            return error;
+        }
+        error.advice("The copy that mended the last gap was not followed by a batch in time, and another would meet the same: let extract run more often than the source's retention, or lengthen that; then run 'delsert resync' for the table")
     }
 
     /// A table as it is now. This task may have slept since it read the catalogue, and others have opened a generation of

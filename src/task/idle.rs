@@ -88,7 +88,8 @@ pub async fn look<S: Source>(
     let answers = unless_refused(source.changed(&to_ask).await)?.unwrap_or_else(|| vec![doubt; to_ask.len()]);
     let (mut questions, mut answers) = (questions.iter(), answers.into_iter());
     let mut looks = Vec::with_capacity(places.len());
-    let mut stale = Vec::new();
+    // After the answers: cleanup may have passed a table's place before it was asked for changes.
+    let minimums = if to_ask.is_empty() { None } else { unless_refused(source.minimums().await)? };
     for (place, sound) in places.iter().zip(sound) {
         let Some((tail, capture)) = sound else {
             looks.push(Look::default());
@@ -97,22 +98,16 @@ pub async fn look<S: Source>(
         let is_asked = questions.next().is_some_and(|question| asked(&question));
         let answer = if is_asked { answers.next().unwrap_or(doubt) } else { Answer::default() };
         let to = &tail.window.to;
+        let minimum = minimums.as_ref().and_then(|minimums| minimums.get(&capture.instance.name));
+        if is_asked && minimum.is_none_or(|minimum| minimum > to) {
+            looks.push(Look::default());
+            continue;
+        }
         let is_due = to < cut && is_stale(tail, info);
-        if place.renews && is_due && !answer.changed {
-            stale.push((looks.len(), to, capture));
-        }
+        let is_renewed = place.renews && is_due && !answer.changed;
+        let renewal = times.get(cut).filter(|_| is_renewed).map(|at| Renewal { committed: at.time.clone() });
         let (idle, at_cut) = (!answer.changed && !is_due, !answer.changed && to <= cut);
-        looks.push(Look { idle, at_cut, purgeable: answer.purgeable, renewal: None });
-    }
-    if !stale.is_empty() {
-        // After the answers: cleanup may have passed a table's place before it was asked for changes.
-        let minimums = unless_refused(source.minimums().await)?.unwrap_or_default();
-        let has_all = |(_, to, capture): &(usize, &Position, &Capture)| {
-            minimums.get(&capture.instance.name).is_some_and(|minimum| minimum <= *to)
-        };
-        for (at, ..) in stale.into_iter().filter(has_all) {
-            looks[at].renewal = times.get(cut).map(|at| Renewal { committed: at.time.clone() });
-        }
+        looks.push(Look { idle, at_cut, purgeable: answer.purgeable, renewal });
     }
     Ok(looks)
 }

@@ -342,7 +342,8 @@ impl Summary {
     }
 }
 
-fn add(to: &mut Retries, more: Retries) {
+/// Adds up what was tried again.
+pub fn add(to: &mut Retries, more: Retries) {
     for (what, times) in more {
         *to.entry(what).or_default() += times;
     }

@@ -120,6 +120,10 @@ impl Source for Between {
         self.inner.commit_from(at).await
     }
 
+    async fn commit_until(&mut self, at: &Position) -> Result<Option<Position>> {
+        self.inner.commit_until(at).await
+    }
+
     async fn reach(&mut self, capture: &Capture, from: &Position, to: &Position, span: Duration) -> Result<Position> {
         self.inner.reach(capture, from, to, span).await
     }

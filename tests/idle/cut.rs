@@ -3,6 +3,7 @@
 use anyhow::{Context, ensure};
 
 use crate::rules::stage::Stage;
+use crate::rules::watched::WatchedShop;
 
 /// The tables.
 const TABLES: [&str; 3] = ["A", "B", "C"];
@@ -71,4 +72,28 @@ async fn mapped_tasks_share_one_moment_while_writes_go_on() -> anyhow::Result<()
     let older = stage.task(&["extract", "--until", "0x00000000000000000001"]).await?.expect(0)?.summary()?;
     ensure!(older.tables().iter().all(|table| table["at_cut"] == false), "beyond {cut}: {}", older.0);
     Ok(())
+}
+
+/// A position between two commits stands for the earlier of them: the same transactions, and a commit whose time tells a
+/// restored source later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_between_two_commits_is_the_earlier() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::open().await?;
+    shop.stage.configure(|text| text.replace("[sync]", "[sync]\npurge = \"never\""))?;
+    shop.stage.extract_and_load().await?;
+    shop.change("UPDATE dbo.Things SET Note = N'earlier' WHERE ID = 1").await?;
+    let maximum = "SELECT CONVERT(nvarchar(30), sys.fn_cdc_get_max_lsn(), 1)";
+    let earlier = shop.sql.rows(maximum).await?[0].try_get::<&str, _>(0)?.context("no maximum")?.to_owned();
+    shop.change("UPDATE dbo.Things SET Note = N'later' WHERE ID = 2").await?;
+    let before = "SELECT CONVERT(nvarchar(30), sys.fn_cdc_decrement_lsn(sys.fn_cdc_get_max_lsn()), 1)";
+    let between = shop.sql.rows(before).await?[0].try_get::<&str, _>(0)?.context("no maximum")?.to_owned();
+    ensure!(earlier < between, "{earlier} does not lie before {between}");
+    let extract = shop.stage.task(&["extract", "--until", &between]).await?.expect(0)?.summary()?;
+    let table = extract.table("dbo.Things")?;
+    ensure!(table["to"] == earlier.as_str() && table["at_cut"] == true, "not at {earlier}: {}", extract.0);
+    shop.stage.task(&["load"]).await?.expect(0)?;
+    shop.expect_rows(&[(1, "earlier"), (2, "two"), (3, "three")]).await?;
+    shop.stage.task(&["extract", "--until", &between]).await?.expect(0)?;
+    shop.stage.extract_and_load().await?;
+    shop.expect_rows(&[(1, "earlier"), (2, "later"), (3, "three")]).await
 }

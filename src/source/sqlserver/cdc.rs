@@ -101,7 +101,16 @@ pub async fn reach(
 
 /// The first commit known at or after a position.
 pub async fn commit_from(client: &mut Client, at: &Position) -> Result<Option<Position>> {
-    let rows = client.query(sql::COMMIT_FROM, vec![Parameter::Bytes(at.as_bytes().to_vec())]).await?;
+    commit(client, sql::COMMIT_FROM, at).await
+}
+
+/// The last commit known at or before a position.
+pub async fn commit_until(client: &mut Client, at: &Position) -> Result<Option<Position>> {
+    commit(client, sql::COMMIT_UNTIL, at).await
+}
+
+async fn commit(client: &mut Client, statement: &str, at: &Position) -> Result<Option<Position>> {
+    let rows = client.query(statement, vec![Parameter::Bytes(at.as_bytes().to_vec())]).await?;
     Ok(rows.first().and_then(|row| bytes(row, 0)).map(Position::new))
 }
 

@@ -176,7 +176,7 @@ fn classify_connect(place: &str, user: &str, error: &tiberius::error::Error) -> 
             format!("SQL Server {place} refuses the login '{user}' (18456: {})", token.message()),
         )
         .numbered(18456)
-        .advice("Check source.user and source.password; the login must exist and SQL logins must be allowed"),
+        .advice("Check source.user and source.password, or those of [source.admin] if it is that login; it must exist, and SQL logins must be allowed"),
         Driver::Server(token) if token.code() == 4060 => Error::new(
             Kind::SourceLogin,
             format!("SQL Server {place} does not open the database for login '{user}' (4060: {})", token.message()),
@@ -248,6 +248,8 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
         | 22851..=22853
         | 22920
         | 22954
+        | 22955
+        | 22956
         | 10928
         | 10929
         | 40501

@@ -89,7 +89,11 @@ impl SqlServer {
 
     /// The connection that may enable and purge.
     async fn admin(&mut self) -> Result<&mut Client> {
-        let Some(login) = &self.config.admin else { return Ok(&mut self.client) };
+        let login = match &self.config.admin {
+            Some(login) => login,
+            None if self.config.read_only_replica => &self.config.login,
+            None => return Ok(&mut self.client),
+        };
         let client = match self.admin.take() {
             Some(client) => client,
             // A readable secondary can neither enable nor purge.
@@ -180,6 +184,10 @@ impl Source for SqlServer {
 
     async fn commit_from(&mut self, at: &Position) -> Result<Option<Position>> {
         again!(self, "reading a commit", cdc::commit_from(&mut self.client, at).await)
+    }
+
+    async fn commit_until(&mut self, at: &Position) -> Result<Option<Position>> {
+        again!(self, "reading a commit", cdc::commit_until(&mut self.client, at).await)
     }
 
     async fn maximum(&mut self) -> Result<Position> {

@@ -111,6 +111,10 @@ pub const UNBOUND_LOCKS: &str = "SET LOCK_TIMEOUT -1";
 pub const COMMIT_FROM: &str = "SELECT MIN(m.start_lsn) AS commit_lsn FROM cdc.lsn_time_mapping AS m \
      WHERE m.start_lsn >= CAST(@P1 AS binary(10))";
 
+/// `@P1`: position.
+pub const COMMIT_UNTIL: &str = "SELECT MAX(m.start_lsn) AS commit_lsn FROM cdc.lsn_time_mapping AS m \
+     WHERE m.start_lsn <= CAST(@P1 AS binary(10))";
+
 /// Drops an instance.
 pub fn disable_table(schema: &str, table: &str, instance: &str) -> String {
     format!(

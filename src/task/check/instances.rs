@@ -78,6 +78,7 @@ pub async fn flows<S: Source>(
     let (mut openings, mut tails) = (ledger.openings(&views).await, ledger.tails(&views).await);
     let flow = |found: SourceTable| {
         let (now, tail) = (found.table.clone(), tails.remove(&found.table.name));
+        let is_unread = tail.is_none() && views.get(&found.table.name).is_some_and(|view| view.tail().is_some());
         let mut flow =
             Flow { table: now.clone(), wanted: now, opened: false, tail, blocked: found.blocked.clone(), found };
         let opening = openings.remove(flow.name()).transpose();
@@ -97,6 +98,14 @@ pub async fn flows<S: Source>(
             }
             Ok(None) => {}
             Err(error) => flow.block(error),
+        }
+        // Not to be taken for a table without a batch, whose history nobody needs.
+        if is_unread {
+            let message = "the newest manifest is listed and cannot be read";
+            flow.block(
+                Error::new(Kind::LedgerUnreadable, message)
+                    .advice("Try again; if it comes to this each time, extract and load say what is wrong with it"),
+            );
         }
         flow
     };

@@ -65,7 +65,7 @@ pub async fn make<S: Source>(
                 tracing::info!(table = %tracked.table.name, "{error}; beginning again with another");
                 null = format!("{FIRST_SENTINEL}{}", &Uuid::new_v4().simple().to_string()[..12]);
                 // The source is in the middle of a result: only a new connection is sure to be clean.
-                *source = S::connect(&shared.source).await?;
+                shared.connect_anew(source, &tracked.table.name).await?;
             }
             other => return other,
         }
@@ -115,7 +115,7 @@ impl<S: Source> Attempt<'_, S> {
                     return Err(error);
                 }
                 // The winner removed our parts while we wrote them. The source is in the middle of a result.
-                *source = S::connect(&self.shared.source).await?;
+                self.shared.connect_anew(source, &self.tracked.table.name).await?;
                 Ok(Outcome::Lost)
             }
         }
@@ -143,12 +143,9 @@ impl<S: Source> Attempt<'_, S> {
                 source.rows_holding(self.tracked.table, columns, &mut writer).await?;
                 (Window { from: Some(at.clone()), to: at.clone() }, writer.finish().await?)
             }
-            Step::Window { from, to, even_if_empty, .. } => {
+            Step::Window { from, to, .. } => {
                 source.changes(self.tracked, from, to, &mut writer).await?;
                 let written = writer.finish().await?;
-                if written.upserts + written.deletes == 0 && !even_if_empty {
-                    return Ok(None);
-                }
                 (Window { from: Some(from.clone()), to: to.clone() }, written)
             }
         };
@@ -162,6 +159,12 @@ impl<S: Source> Attempt<'_, S> {
                 || window::outlived(&window.to, &bounds.minimum),
                 |tail| window::gap(tail, &self.tracked.capture.instance, &bounds),
             ));
+        }
+        if let Step::Window { to, even_if_empty, .. } = step {
+            window::check_captured(to, &bounds)?;
+            if written.upserts + written.deletes == 0 && !even_if_empty {
+                return Ok(None);
+            }
         }
         Ok(Some(self.manifest(step, window, written, bounds.committed, bucket.compression)))
     }

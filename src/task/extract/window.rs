@@ -97,6 +97,8 @@ pub async fn next<'a, S: Source>(
     }
     let Some(tail) = tail else {
         let capture = found.capture(&course.table).ok_or_else(no_instance)?;
+        // What its history can't be read from later is not worth a copy.
+        source.bounds(Tracked { table: &course.table, capture }, &capture.start).await?;
         return Ok(Plan { step: Step::Snapshot, table: course.table, capture });
     };
     if let Some(difference) = tail.source.difference(&shared.info.fingerprint) {
@@ -156,7 +158,7 @@ fn no_instance() -> Error {
 }
 
 /// Checks that whoever answers now has captured the whole window.
-fn check_captured(to: &Position, bounds: &Bounds) -> Result<()> {
+pub fn check_captured(to: &Position, bounds: &Bounds) -> Result<()> {
     if bounds.maximum >= *to {
         return Ok(());
     }
