@@ -4,6 +4,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::{expect_equal, round};
+use crate::rules::stage::{read, write};
 use crate::rules::watched::WatchedShop;
 
 /// Capture instances of the one table.
@@ -69,6 +70,26 @@ async fn a_column_that_comes_while_another_is_handed_over_waits_for_its_turn() -
     shop.sql.run("ALTER TABLE dbo.Things ADD Second int NULL").await?;
     shop.sql.run("UPDATE dbo.Things SET First = 1, Second = 2 WHERE ID = 2").await?;
     shop.stage.task(&["check"]).await?.expect(0)?;
+    expect_equal(&mut shop, 6).await
+}
+
+/// Only a table without a batch may lose both instances for the sake of a column: one whose newest manifest cannot be read
+/// has one.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_instance_is_dropped_while_the_newest_manifest_cannot_be_read() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::open().await?;
+    shop.stage.extract_and_load().await?;
+    shop.sql.run("ALTER TABLE dbo.Things ADD First int NULL").await?;
+    shop.stage.task(&["check"]).await?.expect(0)?;
+    shop.sql.run("ALTER TABLE dbo.Things ADD Second int NULL").await?;
+    shop.sql.run("UPDATE dbo.Things SET First = 1, Second = 2 WHERE ID = 2").await?;
+    let manifest = shop.stage.keys_ending("/manifest.json").pop().context("no batch")?;
+    let whole = read(&shop.stage.store, &manifest)?;
+    write(&shop.stage.store, &manifest, &b"not JSON"[..]);
+    let check = shop.stage.task(&["check"]).await?.expect(75)?.summary()?;
+    ensure!(check.table("dbo.Things")?["error_kind"] == "LedgerUnreadable", "{}", check.0);
+    ensure!(instances(&mut shop).await? == 2, "an instance was dropped");
+    write(&shop.stage.store, &manifest, whole);
     expect_equal(&mut shop, 6).await
 }
 
