@@ -34,7 +34,7 @@ const STATEMENTS: [(&str, u32); 11] = [
 ];
 
 /// The most that a failure may take that no retry mends.
-const FAST: Duration = Duration::from_secs(5);
+const FAST: Duration = Duration::from_secs(15);
 
 /// Orders an error of the source at statements that hold that text.
 async fn order(shop: &mut WatchedShop, number: u32, text: &str, times: u32, after_rows: u32) -> anyhow::Result<()> {

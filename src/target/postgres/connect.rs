@@ -78,13 +78,14 @@ pub(super) fn milliseconds(bound: Duration) -> u128 {
 }
 
 /// Settings that the meaning of our text, and the bounds of our waiting, depend on. The server's keepalives free a table
-/// whose worker's machine is gone; hidden rows are to be an error, not a table that differs.
+/// whose worker's machine is gone; hidden rows are to be an error, not a table that differs. The database's own bound for a
+/// statement goes first, since it holds for what stands before. It is no start-up option: poolers refuse those.
 async fn set_up(session: &Postgres) -> Result<()> {
     let Postgres { client, server, lock_timeout, .. } = session;
     let settings = format!(
-        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; \
+        "SET statement_timeout = 0; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; \
          SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = 1; \
-         SET statement_timeout = 0; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+         SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; \
          SET row_security = off",
         milliseconds(*lock_timeout),

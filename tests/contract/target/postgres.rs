@@ -143,7 +143,7 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
         "default_transaction_read_only = on",
         "idle_in_transaction_session_timeout = 0",
         "lock_timeout = 0",
-        "statement_timeout = '1ms'",
+        "statement_timeout = '1s'",
         "standard_conforming_strings = off",
         "client_encoding = 'LATIN1'",
     ] {
