@@ -8,6 +8,9 @@ pub type Lsn = [u8; 10];
 /// The LSN that stands for "none": below every LSN of a log.
 pub const ZERO: Lsn = [0; 10];
 
+/// The last that can be written.
+pub const LAST: Lsn = [0xFF; 10];
+
 /// The text that SQL Server's messages give an LSN: `0x` and 20 hexadecimal digits.
 pub fn text(lsn: &[u8]) -> String {
     let mut text = String::with_capacity(22);

@@ -44,7 +44,7 @@ use crate::value::{Column, SqlError, SqlType, Value};
 
 use functions::Function;
 use jobs::Shared;
-pub use lsn::Lsn;
+pub use lsn::{LAST, Lsn, ZERO, decrement, increment};
 pub use retype::Conversion;
 pub use state::Image;
 use state::State;

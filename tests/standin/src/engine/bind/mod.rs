@@ -3,7 +3,7 @@
 //! Every node, function and type must be known as T-SQL; anything else is the server's error.
 
 pub mod aggregate;
-mod bounds;
+pub mod bounds;
 mod chain;
 pub mod expression;
 mod foreign;
@@ -116,12 +116,12 @@ pub struct Needed {
 pub enum NeededSource {
     /// A catalogue view, and whether it is the user database's.
     View(&'static super::views::View, bool),
-    /// A table of schema `cdc`, within bounds (SQL of constant expressions).
+    /// A table of schema `cdc`.
     Cdc {
         /// Name.
         name: String,
-        /// Lower and upper bound of the LSN, as SQL.
-        bounds: (Option<String>, Option<String>),
+        /// The rows of it that the statement can see.
+        seen: bounds::Seen,
     },
     /// A generated CDC function with its arguments as SQL and type.
     CdcFunction {
@@ -149,6 +149,8 @@ pub struct Binder<'a> {
     /// Relations to fill.
     pub needed: Vec<Needed>,
     next_alias: usize,
+    /// Whether only the existence of rows is asked of the SELECT to come.
+    existence: bool,
 }
 
 impl<'a> Binder<'a> {
@@ -163,6 +165,7 @@ impl<'a> Binder<'a> {
             ctes: Vec::new(),
             needed: Vec::new(),
             next_alias: 0,
+            existence: false,
         }
     }
 

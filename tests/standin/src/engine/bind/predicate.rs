@@ -69,6 +69,7 @@ impl Binder<'_> {
             }
             Expr::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated)?,
             Expr::Exists { subquery, negated } => {
+                self.existence = super::bounds::asks_existence(subquery);
                 let query = self.subquery(subquery)?;
                 format!("({}EXISTS ({}))", negate(*negated), query.sql)
             }

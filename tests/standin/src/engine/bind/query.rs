@@ -239,6 +239,7 @@ impl Binder<'_> {
         top_level: bool,
     ) -> Result<BoundQuery> {
         let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+        let (existence, before) = (std::mem::take(&mut self.existence), self.needed.len());
         let from = self.from(&select.from)?;
         let condition = match &select.selection {
             Some(condition) => {
@@ -249,7 +250,7 @@ impl Binder<'_> {
             }
             None => None,
         };
-        self.push_bounds(select.selection.as_ref());
+        self.narrow(select, before, &from, existence);
         let groups = self.group_by(&select.group_by)?;
         let (mut items, assigned) = self.projection(&select.projection, top_level)?;
         let having = select.having.as_ref().map(|having| self.predicate(having)).transpose()?;

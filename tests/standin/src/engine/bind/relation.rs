@@ -11,6 +11,7 @@ use super::super::catalog::{Table, same};
 use super::super::error::{Result, invalid_object, keyword, syntax};
 use super::super::script::cursor::parts;
 use super::super::views;
+use super::bounds::Seen;
 use super::scope::{Source, SourceColumn};
 use super::{Binder, Needed, NeededSource};
 use crate::value::{Column, SqlError};
@@ -309,7 +310,7 @@ impl Binder<'_> {
                 .severity(14)
                 .state(5));
             }
-            let source = NeededSource::Cdc { name: last.clone(), bounds: (None, None) };
+            let source = NeededSource::Cdc { name: last.clone(), seen: Seen::default() };
             return self.needed_source(source, columns, known_as, plain.then(|| "cdc".to_owned()));
         }
         let (view, user) =

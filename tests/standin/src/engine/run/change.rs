@@ -90,7 +90,6 @@ impl SqlSession {
             Some(selection) => format!(" WHERE {}", binder.predicate(selection)?),
             None => String::new(),
         };
-        binder.push_bounds(selection);
         let limit = match top {
             Some(top) => {
                 let bound = binder.expression(top)?;

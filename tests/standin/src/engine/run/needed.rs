@@ -6,13 +6,17 @@ use std::sync::Arc;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as Stored;
 
+use super::super::bind::bounds::{Edge, Seen};
 use super::super::bind::{Needed, NeededSource};
 use super::super::environment::Environment;
 use super::super::error::{Result, from_sqlite};
 use super::super::session::SqlSession;
 use super::super::values::{collation, storage, types};
-use crate::cdc::Lsn;
+use crate::cdc::{LAST, Lsn, ZERO, decrement, increment};
 use crate::value::{Column, SqlType, Value};
+
+/// Lower and upper bound of the LSN, both inclusive.
+type Bounds = (Option<Lsn>, Option<Lsn>);
 
 /// Rows asked of a change table at a time.
 const PAGE: usize = 2000;
@@ -42,17 +46,9 @@ impl SqlSession {
                         self.filled.remove(table);
                     }
                 }
-                NeededSource::Cdc { name, bounds } => {
-                    let lsn = |bound: &Option<String>| -> Result<Option<Lsn>> {
-                        let Some(sql) = bound else { return Ok(None) };
-                        let stored: Stored = self.one(sql, params)?;
-                        Ok(match stored {
-                            Stored::Blob(bytes) => bytes.try_into().ok(),
-                            _ => None,
-                        })
-                    };
-                    let bounds = (lsn(&bounds.0)?, lsn(&bounds.1)?);
-                    self.fill_changes(table, columns, name, bounds)?;
+                NeededSource::Cdc { name, seen } => {
+                    let (bounds, first) = self.window(seen, params)?;
+                    self.fill_changes(table, columns, name, bounds, first)?;
                 }
                 NeededSource::CdcFunction { name, args } => {
                     let mut values = Vec::new();
@@ -73,14 +69,30 @@ impl SqlSession {
         Ok(())
     }
 
+    /// The inclusive bounds of what is seen, and whether its first row is enough.
+    fn window(&self, seen: &Seen, params: &[Stored]) -> Result<(Bounds, bool)> {
+        let lsn = |edge: &Option<Edge>| -> Result<Option<Lsn>> {
+            let Some(edge) = edge else { return Ok(None) };
+            // A value of another length is compared by WHERE alone.
+            Ok(match self.one(&edge.sql, params)? {
+                Stored::Blob(bytes) => bytes.try_into().ok(),
+                _ => None,
+            })
+        };
+        let (mut low, mut high) = (lsn(&seen.low)?, lsn(&seen.high)?);
+        let first = seen.first && low.is_some() == seen.low.is_some() && high.is_some() == seen.high.is_some();
+        let open = |edge: &Option<Edge>| edge.as_ref().is_some_and(|edge| edge.open);
+        if open(&seen.low) && low != Some(LAST) {
+            low = low.map(increment);
+        }
+        if open(&seen.high) && high != Some(ZERO) {
+            high = high.map(decrement);
+        }
+        Ok(((low, high), first))
+    }
+
     /// Fills a table of schema `cdc` page by page: what capture and cleanup do meanwhile is seen from the next page on.
-    fn fill_changes(
-        &mut self,
-        table: &str,
-        columns: &[Column],
-        name: &str,
-        bounds: (Option<Lsn>, Option<Lsn>),
-    ) -> Result<()> {
+    fn fill_changes(&mut self, table: &str, columns: &[Column], name: &str, bounds: Bounds, first: bool) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let mut order = shared.during_reads.take(name);
         let (mut place, mut read, mut failed) = (Some(None), 0, None);
@@ -91,10 +103,11 @@ impl SqlSession {
                 return None;
             }
             let after = place?;
-            let limit = order.as_ref().map_or(PAGE, |order| PAGE.min(order.rows() - read));
+            let page = if first { 1 } else { PAGE };
+            let limit = order.as_ref().map_or(page, |order| page.min(order.rows() - read));
             let (rows, next) = shared.cdc.scan(name, bounds, after, limit);
             read += rows.len();
-            place = next.map(Some);
+            place = next.filter(|_| !first).map(Some);
             Some(rows)
         });
         self.refill(table, columns, pages.flatten())?;
