@@ -135,6 +135,8 @@ fn a_narrow_question_is_answered_as_a_table_of_the_same_rows_answers_it() {
             "SELECT CASE WHEN EXISTS (SELECT 1 FROM {} AS t WHERE {?}) THEN 1 ELSE 0 END",
             "SELECT COUNT(*) FROM #all AS a WHERE NOT EXISTS (SELECT 1 FROM {} AS t WHERE {?} AND t.id = a.id)",
             "SELECT COUNT(*) FROM #all AS a WHERE a.[__$start_lsn] = (SELECT MIN(t.[__$start_lsn]) FROM {} AS t WHERE {?})",
+            "SELECT COUNT(*) FROM cdc.lsn_time_mapping AS m WHERE m.start_lsn >= (SELECT MIN(t.[__$start_lsn]) FROM {} AS t WHERE {?})",
+            "SELECT COUNT(*) FROM {} AS t WHERE {?} AND [__$start_lsn] <= (SELECT MAX(start_lsn) FROM cdc.lsn_time_mapping)",
             "SELECT COUNT(*) FROM (SELECT id AS n, ROW_NUMBER() OVER (ORDER BY id) AS r FROM {} AS t WHERE {?}) AS c WHERE c.r > 1",
         ] {
             let mut ask = |table: &str| {

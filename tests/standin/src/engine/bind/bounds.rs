@@ -75,11 +75,15 @@ impl Binder<'_> {
         }
     }
 
-    /// Takes a binary value in which no column stands for an edge, if there is none yet.
+    /// Takes a binary value for an edge, if there is none yet, and neither column nor relation stands in it.
     fn edge(&mut self, expr: &Expr, open: bool, place: &mut Option<Edge>) -> bool {
-        let scopes = std::mem::take(&mut self.scopes);
+        let (scopes, needed) = (std::mem::take(&mut self.scopes), self.needed.len());
         let bound = self.expression(expr);
         self.scopes = scopes;
+        if self.needed.len() > needed {
+            self.needed.truncate(needed);
+            return false;
+        }
         let Some(bound) = bound.ok().filter(|bound| types::is_binary(bound.ty) && !bound.null) else { return false };
         let free = place.is_none();
         place.get_or_insert(Edge { sql: bound.sql, open });

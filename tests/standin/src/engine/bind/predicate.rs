@@ -70,7 +70,9 @@ impl Binder<'_> {
             Expr::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated)?,
             Expr::Exists { subquery, negated } => {
                 self.existence = super::bounds::asks_existence(subquery);
-                let query = self.subquery(subquery)?;
+                let query = self.subquery(subquery);
+                self.existence = false;
+                let query = query?;
                 format!("({}EXISTS ({}))", negate(*negated), query.sql)
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
