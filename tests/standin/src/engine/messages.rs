@@ -19,11 +19,16 @@ const fn closes(number: i32, severity: u8, text: &'static str) -> Known {
     Known { number, severity, closes: true, text }
 }
 
-/// 10053 and 10054 are numbers that clients give to a broken connection; here the server says them, so that a test can
-/// tell which one it ordered.
+/// 10053, 10054 and 10060 are numbers that clients give to a broken connection; here the server says them, so that a test
+/// can tell which one it ordered. Severities of Azure's own are assumed where its pages give none.
 const KNOWN: &[Known] = &[
     stays(208, 16, "Invalid object name 'dbo.Things'."),
     stays(229, 14, "The SELECT permission was denied on the object 'Things', database 'shop', schema 'dbo'."),
+    closes(
+        615,
+        21,
+        "Could not find database ID 5, name 'shop'. The database may be offline. Wait a few minutes and try again.",
+    ),
     stays(701, 17, "There is insufficient system memory in resource pool 'default' to run this query."),
     stays(926, 14, "Database 'shop' cannot be opened. It has been marked SUSPECT by recovery."),
     stays(
@@ -63,6 +68,12 @@ const KNOWN: &[Known] = &[
         "Transaction is rolled back when accessing version store. It was earlier marked as victim when the version store was shrunk due to insufficient space in tempdb.",
     ),
     stays(
+        3967,
+        17,
+        "Insufficient space in tempdb to hold row versions.  Need to shrink the version store to free up some space in tempdb. Transaction (id=1 xsn=1 spid=51 elapsed_time=1) has been marked as victim and it will be rolled back if it accesses the version store.",
+    ),
+    stays(3971, 16, "The server failed to resume the transaction. Desc:3800000001."),
+    stays(
         4221,
         16,
         "Login to read-secondary failed due to long wait on 'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'.",
@@ -80,12 +91,18 @@ const KNOWN: &[Known] = &[
         20,
         "A transport-level error has occurred when receiving results from the server. (provider: TCP Provider, error: 0 - An existing connection was forcibly closed by the remote host.)",
     ),
+    closes(
+        10_060,
+        20,
+        "A network-related or instance-specific error occurred while establishing a connection to SQL Server. (provider: TCP Provider, error: 0 - A connection attempt failed because the connected party did not properly respond after a period of time.)",
+    ),
     closes(10_928, 20, "Resource ID: 1. The request limit for the database is 60 and has been reached."),
     closes(
         10_929,
         20,
         "Resource ID: 1. The request minimum guarantee is 0, maximum limit is 60 and the current usage for the database is 60. However, the server is currently too busy to support requests greater than 0 for this database. Please try again later.",
     ),
+    closes(40_143, 16, "The service has encountered an error processing your request. Please try again."),
     closes(
         40_197,
         17,
@@ -107,11 +124,19 @@ const KNOWN: &[Known] = &[
         14,
         "Cannot open server 'standin' requested by the login. Client with IP address '127.0.0.1' is not allowed to access the server.",
     ),
+    closes(42_108, 16, "Can not connect to the SQL pool since it is paused. Please resume the SQL pool and try again."),
+    closes(42_109, 16, "The SQL pool is warming up. Please try again."),
     stays(
         49_918,
         16,
         "Cannot process request. Not enough resources to process request. Please retry your request later.",
     ),
+    stays(
+        49_919,
+        16,
+        "Cannot process create or update request. Too many create or update operations in progress for subscription \"1\".",
+    ),
+    stays(49_920, 16, "Cannot process request. Too many operations in progress for subscription \"1\"."),
 ];
 
 /// The error of that number.
