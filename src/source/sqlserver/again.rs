@@ -26,7 +26,7 @@ pub fn wait(config: &Source, error: &Error, tries: u32) -> Option<Duration> {
         Some(1204 | 1205 | 1222 | 3958 | 3960 | 3961 | 3966 | 3967 | 701 | 802 | 8628 | 8645 | 8651) => {
             double(quick, tries)
         }
-        Some(22851..=22853 | 22920 | 22954) => double(quick, tries),
+        Some(22840 | 22851..=22853 | 22920 | 22954) => double(quick, tries),
         // The server asks for ten seconds where others need five.
         Some(40501) => double(config.retry_wait * 2, tries),
         Some(_) => double(config.retry_wait, tries),

@@ -211,6 +211,21 @@ fn innermost(text: &str) -> &str {
         .trim_start_matches("Error forming TLS connection: ")
 }
 
+/// The number of what went wrong. The procedures that enable and disable pass it on in messages of their own, one within
+/// the other, `… The error returned was 1205: '…'. …`, in the server's language.
+fn cause(number: u32, message: &str) -> u32 {
+    let mut cause = (number, message);
+    while let (22830..=22837, text) = cause {
+        let inner = text.match_indices(": '").find_map(|(at, mark)| {
+            let digits = text[..at].rsplit(|c: char| !c.is_ascii_digit()).next()?;
+            Some((digits.parse().ok()?, &text[at + mark.len()..]))
+        });
+        let Some(inner) = inner else { break };
+        cause = inner;
+    }
+    cause.0
+}
+
 /// What a statement failed of. Numbers: reference "Errors worth retrying" of Microsoft's retry defaults, and sys.messages.
 pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
     use tiberius::error::Error as Driver;
@@ -226,8 +241,8 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
                 .advice("Leave the column out with exclude_columns"),
         };
     };
-    let number = token.code();
-    let message = format!("SQL Server {place} says {number}: {}", token.message());
+    let message = format!("SQL Server {place} says {}: {}", token.code(), token.message());
+    let number = cause(token.code(), token.message());
     let error = match number {
         701
         | 802
@@ -245,6 +260,8 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
         | 3967
         | 615
         | 3971
+        | 14258
+        | 22840
         | 22851..=22853
         | 22920
         | 22954
@@ -282,6 +299,20 @@ pub fn number(error: &Error) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_procedure_passes_on_is_what_went_wrong() {
+        let deadlock = "Could not update the metadata that indicates database shop is enabled for Change Data Capture. The failure occurred when executing the command 'sp_addrolemember 'db_owner', 'cdc''. The error returned was 1205: 'Transaction (Process ID 51) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.'. Use the action and error to determine the cause of the failure and resubmit the request.";
+        let job = "Could not update the metadata that indicates table [dbo].[Things] is enabled for Change Data Capture. The failure occurred when executing the command '[sys].[sp_cdc_add_job] @job_type = N'capture''. The error returned was 22836: 'Could not update the metadata for database shop to indicate that a Change Data Capture job has been added. The failure occurred when executing the command 'sp_add_jobstep_internal'. The error returned was 14234: 'The specified '@server' is invalid (valid values are returned by sp_helpserver).'. Use the action and error to determine the cause of the failure and resubmit the request.'. Use the action and error to determine the cause of the failure and resubmit the request.";
+        for (number, message, expected) in [
+            (22830, deadlock, 1205),
+            (22832, job, 14234),
+            (22832, "no number in it: 'x'", 22832),
+            (50000, deadlock, 50000),
+        ] {
+            assert_eq!(cause(number, message), expected, "{message}");
+        }
+    }
 
     #[test]
     fn a_connection_cut_in_the_handshake_is_no_fault_of_tls() {

@@ -120,6 +120,26 @@ pub fn to_sqlite(error: &SqlError) -> rusqlite::Error {
     rusqlite::Error::UserFunctionError(text.into())
 }
 
+/// What the procedures that enable and disable say of a lock that they did not get: they pass it on in a message of their
+/// own (seen so of 1205 within 22830).
+pub fn passed_on(statement: &str, error: SqlError) -> SqlError {
+    const SAID: [(&str, i32, &str); 3] = [
+        ("sp_cdc_enable_db", 22_830, "the database is enabled"),
+        ("sp_cdc_enable_table", 22_832, "the table is enabled"),
+        ("sp_cdc_disable_table", 22_833, "the table is not enabled"),
+    ];
+    let said = SAID.iter().find(|(procedure, ..)| statement.contains(procedure));
+    let Some((procedure, number, what)) = said.filter(|_| matches!(error.number, 1205 | 1222)) else { return error };
+    SqlError::new(
+        *number,
+        format!(
+            "Could not update the metadata that indicates {what} for Change Data Capture. The failure occurred when executing the command '{procedure}_internal'. The error returned was {}: '{}'. Use the action and error to determine the cause of the failure and resubmit the request.",
+            error.number, error.message
+        ),
+    )
+    .procedure(*procedure)
+}
+
 /// The server's error behind one of SQLite's.
 pub fn from_sqlite(error: &rusqlite::Error) -> SqlError {
     let text = match error {

@@ -8,7 +8,7 @@
 use parking_lot::Mutex;
 
 use super::controls::Orders;
-use super::error::{Result, ends_transaction};
+use super::error::{Result, ends_transaction, passed_on};
 use super::messages;
 use super::session::SqlSession;
 use super::slow::Slow;
@@ -101,6 +101,7 @@ impl SqlSession {
         if self.transaction.count > 0 && ends_transaction(&error) {
             self.rollback_all(sink);
         }
+        let error = passed_on(sql, error);
         self.error = error.number;
         sink.message(&error);
         if closes {

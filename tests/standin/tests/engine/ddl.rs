@@ -251,8 +251,8 @@ fn enabling_waits_for_whoever_writes() {
     let mut writer = connect(&engine);
     ok(writer.as_mut(), "BEGIN TRAN; INSERT t VALUES (1, 'open')");
     ok(session.as_mut(), "SET LOCK_TIMEOUT 50");
-    assert_eq!(enable(session.as_mut(), "second"), [1222]);
-    assert_eq!(disable(session.as_mut(), "dbo_t"), [1222]);
+    assert_eq!(enable(session.as_mut(), "second"), [22_832]);
+    assert_eq!(disable(session.as_mut(), "dbo_t"), [22_833]);
     ok(session.as_mut(), "SET LOCK_TIMEOUT -1");
     let enabling = std::thread::spawn(move || (enable(session.as_mut(), "second"), session));
     ok(writer.as_mut(), "INSERT t VALUES (2, 'open'); COMMIT");

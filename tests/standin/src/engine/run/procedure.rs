@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::bind::Variable;
 use super::super::catalog::same;
-use super::super::error::{Result, unknown_procedure};
+use super::super::error::{Result, passed_on, unknown_procedure};
 use super::super::script::{Argument, Execute};
 use super::super::session::SqlSession;
 use super::batch::{Step, cast};
@@ -224,7 +224,12 @@ impl SqlSession {
             let roles = environment.wanted_roles.lock().clone();
             Ok(Some((outcome, roles)))
         };
-        if matches!(name, "sp_cdc_enable_table" | "sp_cdc_disable_table") { self.write(false, run) } else { run(self) }
+        let ran = if matches!(name, "sp_cdc_enable_table" | "sp_cdc_disable_table") {
+            self.write(false, run)
+        } else {
+            run(self)
+        };
+        ran.map_err(|error| passed_on(name, error))
     }
 
     fn in_database<T>(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
