@@ -124,7 +124,9 @@ async fn instances(client: &mut Client, owner: &Owner) -> Result<HashMap<i64, Ve
     let names = |rows: Vec<Row>| -> HashMap<i64, Vec<String>> {
         by_object(rows).into_iter().map(|(id, rows)| (id, rows.iter().map(|row| text(row, 1)).collect())).collect()
     };
-    let mut columns = names(client.batch(sql::CAPTURED).await?);
+    let mut captured = client.batch(sql::CAPTURED).await?;
+    captured.retain(|row| text(row, 1) == text(row, 2));
+    let mut columns = names(captured);
     let mut keys = names(client.batch(sql::INSTANCE_KEYS).await?);
     let mut found: HashMap<i64, Vec<Capture>> = HashMap::new();
     for row in &list {

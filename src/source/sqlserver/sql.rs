@@ -59,9 +59,11 @@ pub const INSTANCES: &str = "SELECT ct.object_id, ct.source_object_id, CAST(ct.c
      ct.start_lsn, ct.create_date, ct.partition_switch FROM cdc.change_tables AS ct ORDER BY ct.create_date, ct.capture_instance";
 
 /// By `column_id`: of a column that was dropped, and of one added later under its name, an instance captures nothing.
-pub const CAPTURED: &str = "SELECT cc.object_id, CAST(cc.column_name AS nvarchar(128)) AS column_name \
-     FROM cdc.captured_columns AS cc JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id \
-     JOIN sys.columns AS c ON c.object_id = ct.source_object_id AND c.column_id = cc.column_id AND c.name = cc.column_name \
+/// Both names: the server refuses to compare them (468) where the catalogue has a collation of its own, as on Azure.
+pub const CAPTURED: &str = "SELECT cc.object_id, CAST(cc.column_name AS nvarchar(128)) AS column_name, \
+     CAST(c.name AS nvarchar(128)) AS name FROM cdc.captured_columns AS cc \
+     JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id \
+     JOIN sys.columns AS c ON c.object_id = ct.source_object_id AND c.column_id = cc.column_id \
      ORDER BY cc.object_id, cc.column_ordinal";
 
 pub const ALTERED: &str = "SELECT h.source_object_id, CAST(h.ddl_command AS nvarchar(4000)) AS ddl_command, h.ddl_lsn \
@@ -241,7 +243,8 @@ pub fn range(copied: &Copied<'_>, after: &[String], limit: usize) -> String {
 /// Purges an instance that begins at `start` up to the greatest mark at or below `up_to` that cleanup takes as it is: in
 /// `cdc.lsn_time_mapping`, and the first of those that committed at its moment. A mark at the start itself removes what a
 /// cleanup that failed left there. Tells whether it failed, and whether there
-/// was such a mark. `reports` asks for the failure flag, which old builds do not have.
+/// was such a mark. `reports` asks for the failure flag, which old builds do not have. The server deletes fewer rows at a
+/// time than the 5,000 locks for which it would lock the whole change table, and capture with it.
 pub fn purge(instance: &str, start: &Position, up_to: &Position, reports: bool) -> String {
     let flag = if reports { ", @fCleanupFailed = @failed OUTPUT" } else { "" };
     format!(
@@ -251,7 +254,7 @@ pub fn purge(instance: &str, start: &Position, up_to: &Position, reports: bool) 
          SELECT @mark = MIN(s.start_lsn) FROM cdc.lsn_time_mapping AS s \
          JOIN cdc.lsn_time_mapping AS m ON m.tran_end_time = s.tran_end_time WHERE m.start_lsn = @greatest; \
          IF @mark >= {start} BEGIN EXEC sys.sp_cdc_cleanup_change_table @capture_instance = {}, @low_water_mark = @mark, \
-         @threshold = 5000{flag}; SET @purged = 1 END; SELECT ISNULL(@failed, 0) AS failed, @purged AS purged",
+         @threshold = 4000{flag}; SET @purged = 1 END; SELECT ISNULL(@failed, 0) AS failed, @purged AS purged",
         literal(instance)
     )
 }
