@@ -185,8 +185,9 @@ impl<'a> Writer<'a> {
 
     async fn send_pieces(&mut self) -> Result<()> {
         let Some(part) = &mut self.open else { return Ok(()) };
-        if part.compressor.output().len() >= PIECE {
-            let piece = std::mem::take(part.compressor.output());
+        while part.compressor.output().len() >= PIECE {
+            let rest = part.compressor.output().split_off(PIECE);
+            let piece = std::mem::replace(part.compressor.output(), rest);
             self.progress.bytes += piece.len() as u64;
             part.send(self.bucket, piece).await?;
         }
@@ -204,8 +205,8 @@ impl<'a> Writer<'a> {
                 tag
             }
             Some(upload) => {
-                if !rest.is_empty() {
-                    part.send(self.bucket, rest).await?;
+                for piece in rest.chunks(PIECE) {
+                    part.send(self.bucket, piece.to_vec()).await?;
                 }
                 let tag = self.bucket.complete_upload(&upload, std::mem::take(&mut part.pieces)).await?;
                 crash::after(Step::UploadCompleted)?;
@@ -213,7 +214,9 @@ impl<'a> Writer<'a> {
             }
         };
         let stored = self.bucket.head(&part.key).await?;
-        if stored.as_ref().is_none_or(|stored| stored.bytes != part.bytes || stored.tag != tag) {
+        // Some servers quote a tag in a header and not in a document.
+        let bare = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
+        if stored.as_ref().is_none_or(|stored| stored.bytes != part.bytes || bare(&stored.tag) != bare(&tag)) {
             let message = format!("bucket '{}' stored '{}' otherwise than it was sent", self.bucket.name(), part.key);
             return Err(Error::new(Kind::BucketUnreachable, message).advice("Try again"));
         }

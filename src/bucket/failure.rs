@@ -28,8 +28,12 @@ where
             Error::new(Kind::BucketRights, message)
                 .advice("Mend the AWS credentials (environment, profile or role) that this process finds first")
         }
+        (_, "RequestTimeTooSkewed") => {
+            Error::new(Kind::BucketRights, message).advice("Set this machine's clock, which the server finds wrong")
+        }
+        (_, "ThrottlingException") => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
         (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(
-            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads on the bucket and prefix (check also s3:CreateBucket)",
+            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads on the bucket and prefix (check also s3:CreateBucket; of a bucket encrypted by KMS kms:GenerateDataKey and kms:Decrypt)",
         ),
         (Some(501), _) => Error::new(Kind::BucketOverwrites, message)
             .advice("The server lacks what a create-only write needs. Use Amazon S3, or a server that honours If-None-Match"),
@@ -45,10 +49,19 @@ where
         }
         (Some(429 | 500..), _) => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
         (Some(_), _) => Error::new(Kind::BucketRights, message).advice("Check bucket.name and the rest of [bucket] in the configuration"),
+        (None, _) if may_be_lent_later(&said) => Error::new(Kind::BucketUnreachable, message)
+            .advice("Try again: whoever lends this process its credentials does not answer; if it stays so, mend the role or profile"),
         (None, _) if said.contains("redentials") => Error::new(Kind::BucketRights, message)
             .advice("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role"),
         (None, _) => Error::new(Kind::BucketUnreachable, message).advice("Check bucket.endpoint, bucket.region and the network, then try again"),
     }
+}
+
+/// Whether a role's or profile's credentials were not lent for a reason that may pass, by the words of the SDK.
+fn may_be_lent_later(said: &str) -> bool {
+    let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    any(&["loading credentials", "credentials provider timed out"])
+        && !any(&["AccessDenied", "not authorized", "xpired", "InvalidClientTokenId", "InvalidIdentityToken"])
 }
 
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {

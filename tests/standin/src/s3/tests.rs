@@ -13,6 +13,7 @@ use aws_sdk_s3::types::{
 };
 use tokio::net::TcpListener;
 
+use super::checksum::{Algorithm, Sum};
 use super::*;
 
 async fn start() -> (Arc<Store>, Client, String) {
@@ -176,6 +177,14 @@ async fn a_multipart_upload_becomes_an_object_once() {
     };
     let reversed: Vec<_> = tries[0].1.iter().rev().cloned().collect();
     assert_eq!(failure(&complete(&tries[0].0, &reversed).await.unwrap_err()), "InvalidPartOrder");
+    // The upload was begun without an algorithm, so its parts have no checksum by which to name them.
+    let summed = |part: &CompletedPart| {
+        let sum = Sum::of(Algorithm::Crc32, if part.part_number() == Some(1) { &large } else { b"end" }).value;
+        let named = CompletedPart::builder().set_part_number(part.part_number()).set_e_tag(part.e_tag.clone());
+        named.checksum_crc32(sum).build()
+    };
+    let summed: Vec<_> = tries[0].1.iter().map(summed).collect();
+    assert_eq!(failure(&complete(&tries[0].0, &summed).await.unwrap_err()), "InvalidPart");
     let won = complete(&tries[0].0, &tries[0].1).await.unwrap();
     assert!(won.e_tag().unwrap().ends_with("-2\""));
     let lost = complete(&tries[1].0, &tries[1].1).await.unwrap_err();

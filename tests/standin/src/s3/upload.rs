@@ -149,16 +149,20 @@ fn chosen<'a>(upload: &'a Upload, listed: &[CompletedPart]) -> S3Result<Vec<&'a 
         .map(|named| {
             let part = named.part_number.and_then(|number| upload.parts.get(&number)).ok_or_else(invalid)?;
             let etag_differs = named.e_tag.as_ref().is_none_or(|etag| etag.value() != part.etag);
-            let sum_differs = [
+            let sums = [
                 (Algorithm::Crc32, &named.checksum_crc32),
                 (Algorithm::Crc32c, &named.checksum_crc32c),
                 (Algorithm::Crc64Nvme, &named.checksum_crc64nvme),
                 (Algorithm::Sha1, &named.checksum_sha1),
                 (Algorithm::Sha256, &named.checksum_sha256),
-            ]
-            .into_iter()
-            .any(|(algorithm, sum)| sum.as_ref().is_some_and(|sum| *sum != Sum::of(algorithm, &part.body).value));
-            if etag_differs || sum_differs { Err(invalid()) } else { Ok(part) }
+            ];
+            let differs = |(algorithm, sum): &(Algorithm, &Option<String>)| {
+                sum.as_ref().is_some_and(|sum| *sum != Sum::of(*algorithm, &part.body).value)
+            };
+            let sum_differs = sums.iter().any(differs);
+            // Amazon S3 finds no such part where the upload was begun without that algorithm (seen in aws-sdk-go-v2 issue 3005).
+            let sum_unknown = upload.algorithm.is_none() && sums.iter().any(|(_, sum)| sum.is_some());
+            if etag_differs || sum_differs || sum_unknown { Err(invalid()) } else { Ok(part) }
         })
         .collect::<S3Result<Vec<_>>>()?;
     if parts.iter().rev().skip(1).any(|part| part.body.len() < PART_MINIMUM) {
