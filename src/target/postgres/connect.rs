@@ -96,11 +96,21 @@ async fn set_up(session: &Postgres) -> Result<()> {
     if version < OLDEST {
         return Err(server.error(Kind::TargetRefused, "is too old").advice("PostgreSQL 12 or newer is needed"));
     }
+    if version >= 170_000 {
+        bound_by_us_alone(session, "SET transaction_timeout = 0").await?;
+    }
     if version >= 140_000 {
+        bound_by_us_alone(session, "SET idle_session_timeout = 0").await?;
         // Ends a statement whose worker died. Some platforms cannot: then it runs to its end and rolls back.
         let _ = client.batch_execute("SET client_connection_check_interval = '10s'").await;
     }
     Ok(())
+}
+
+/// Lifts a bound of the database's own: a load ends when its work is done, and a connection waits for its next table.
+async fn bound_by_us_alone(session: &Postgres, setting: &str) -> Result<()> {
+    let set = session.client.batch_execute(setting).await;
+    set.map_err(|error| session.server.failed("set up the session", &error))
 }
 
 async fn version(client: &Client) -> Result<i32, tokio_postgres::Error> {

@@ -104,7 +104,7 @@ fn is_about_tls(error: &tokio_postgres::Error) -> bool {
 /// The kind of an SQLSTATE.
 pub fn kind_of(code: &str) -> Kind {
     match code {
-        "25006" | "25P03" => return Kind::TargetUnreachable,
+        "25006" | "25P03" | "25P04" => return Kind::TargetUnreachable,
         "3D000" => return Kind::TargetLogin,
         "42501" => return Kind::TargetRights,
         "55P03" | "55006" | "57014" => return Kind::TargetBusy,

@@ -22,6 +22,10 @@ use crate::target::{Applied, Load, TargetTable, Watermark};
 /// From so many rows on, staging's statistics are worth gathering.
 const ANALYZE_FROM: u64 = 10_000;
 
+/// What is committed is on disk before the batch is marked applied and its parts are removed; stronger settings stay.
+const DURABLE: &str =
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+
 /// How long a load waits for locks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waits {
@@ -57,7 +61,7 @@ impl<'a> PostgresLoad<'a> {
         let begun = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).read_only(false).start();
         let transaction = begun.await.map_err(|error| server.failed("begin a transaction", &error))?;
         let lock = format!(
-            "SET LOCAL lock_timeout = {}; {}; SET LOCAL lock_timeout = {}",
+            "{DURABLE}; SET LOCAL lock_timeout = {}; {}; SET LOCAL lock_timeout = {}",
             milliseconds(waits.for_the_table),
             prepare::lock_statement(&objects),
             milliseconds(waits.within)

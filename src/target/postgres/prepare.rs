@@ -169,7 +169,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
     }
     if mark.is_none() {
         statements.push(format!(
-            "CREATE TABLE {} (sync text NOT NULL, generation bigint NOT NULL, sequence bigint NOT NULL, position text, attempt uuid, applied_at timestamptz)",
+            "CREATE TABLE {} (sync text PRIMARY KEY, generation bigint NOT NULL, sequence bigint NOT NULL, position text, attempt uuid, applied_at timestamptz)",
             objects.mark
         ));
         statements.push(format!("INSERT INTO {} VALUES ({}, 0, 0)", objects.mark, literal(&table.sync)));

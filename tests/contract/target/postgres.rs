@@ -144,6 +144,8 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
         "idle_in_transaction_session_timeout = 0",
         "lock_timeout = 0",
         "statement_timeout = '1s'",
+        "synchronous_commit = off",
+        "idle_session_timeout = '1s'",
         "standard_conforming_strings = off",
         "client_encoding = 'LATIN1'",
     ] {
@@ -155,7 +157,8 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
             "CREATE TABLE sales.seen (said text); \
              CREATE FUNCTION sales.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                 INSERT INTO sales.seen SELECT name || ' ' || setting FROM pg_settings WHERE name IN \
-                ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_isolation', 'tcp_keepalives_idle'); \
+                ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'lock_timeout', 'statement_timeout', \
+                 'synchronous_commit', 'transaction_isolation', 'tcp_keepalives_idle'); \
                 RETURN NULL; END $$; \
              CREATE TRIGGER look AFTER INSERT ON sales.orders EXECUTE FUNCTION sales.look()",
         )
@@ -167,8 +170,10 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
         scene.warehouse.rows("SELECT said FROM sales.seen ORDER BY 1").await?,
         [
             "idle_in_transaction_session_timeout 600000",
+            "idle_session_timeout 0",
             "lock_timeout 60000",
             "statement_timeout 0",
+            "synchronous_commit on",
             "tcp_keepalives_idle 60",
             "transaction_isolation read committed",
         ]
