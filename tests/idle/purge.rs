@@ -28,6 +28,7 @@ async fn r6_a_purge_stops_at_the_first_of_those_that_committed_at_its_moment() -
     let (direct, counted) = (format!("port = {port}\n"), format!("port = {}\nencrypt = \"off\"\n", wire.port));
     shop.stage.configure(|text| text.replace(&direct, &counted))?;
     shop.change("UPDATE dbo.Things SET Note = N'at a moment of its own' WHERE ID = 1").await?;
+    shop.sql.run("EXEC sys.sp_standin_advance_clock @seconds = 1").await?;
     // Until the last commits fell together within the 3 milliseconds that a time of the server tells apart.
     let updates: Vec<_> = (0..20).map(|turn| format!("UPDATE dbo.Things SET Note = N'{turn}' WHERE ID = 1")).collect();
     let together = "SELECT COUNT_BIG(*) FROM cdc.lsn_time_mapping AS m WHERE m.tran_end_time =
