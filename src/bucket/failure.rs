@@ -74,3 +74,24 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     texts.dedup();
     texts.join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_credentials_that_may_be_lent_later_are_tried_again() {
+        for (said, later) in [
+            ("dispatch failure: an error occurred while loading credentials: connection reset", true),
+            ("dispatch failure: credentials provider timed out after 5 seconds", true),
+            (
+                "an error occurred while loading credentials: AccessDenied: not authorized to perform sts:AssumeRole",
+                false,
+            ),
+            ("an error occurred while loading credentials: the SSO session has expired", false),
+            ("the credential provider was not enabled: no providers in chain provided credentials", false),
+        ] {
+            assert_eq!(may_be_lent_later(said), later, "{said}");
+        }
+    }
+}

@@ -61,14 +61,20 @@ async fn the_old_instance_stays_until_the_ledger_is_past_the_new_ones_start() ->
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_column_that_comes_while_another_is_handed_over_waits_for_its_turn() -> anyhow::Result<()> {
+/// A table with a column that is being handed over, and another behind it.
+async fn with_two_columns_to_come() -> anyhow::Result<WatchedShop> {
     let mut shop = WatchedShop::open().await?;
     shop.stage.extract_and_load().await?;
     shop.sql.run("ALTER TABLE dbo.Things ADD First int NULL").await?;
     shop.stage.task(&["check"]).await?.expect(0)?;
     shop.sql.run("ALTER TABLE dbo.Things ADD Second int NULL").await?;
     shop.sql.run("UPDATE dbo.Things SET First = 1, Second = 2 WHERE ID = 2").await?;
+    Ok(shop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_comes_while_another_is_handed_over_waits_for_its_turn() -> anyhow::Result<()> {
+    let mut shop = with_two_columns_to_come().await?;
     shop.stage.task(&["check"]).await?.expect(0)?;
     expect_equal(&mut shop, 6).await
 }
@@ -77,12 +83,7 @@ async fn a_column_that_comes_while_another_is_handed_over_waits_for_its_turn() -
 /// has one.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_instance_is_dropped_while_the_newest_manifest_cannot_be_read() -> anyhow::Result<()> {
-    let mut shop = WatchedShop::open().await?;
-    shop.stage.extract_and_load().await?;
-    shop.sql.run("ALTER TABLE dbo.Things ADD First int NULL").await?;
-    shop.stage.task(&["check"]).await?.expect(0)?;
-    shop.sql.run("ALTER TABLE dbo.Things ADD Second int NULL").await?;
-    shop.sql.run("UPDATE dbo.Things SET First = 1, Second = 2 WHERE ID = 2").await?;
+    let mut shop = with_two_columns_to_come().await?;
     let manifest = shop.stage.keys_ending("/manifest.json").pop().context("no batch")?;
     let whole = read(&shop.stage.store, &manifest)?;
     write(&shop.stage.store, &manifest, &b"not JSON"[..]);
