@@ -181,6 +181,18 @@ async fn r4_waiting_and_idling_are_bounded_whatever_the_database_says() -> anyho
     Ok(())
 }
 
+/// A publication refuses updates of a table without a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_of_all_tables_hinders_no_load() -> anyhow::Result<()> {
+    let mut scene = Scene::<Server>::of(orders()).await?;
+    let admin = scene.warehouse.database.connect_as_admin().await?;
+    admin.batch_execute("CREATE PUBLICATION everything FOR ALL TABLES").await?;
+    load_one(&mut scene, (1, 1), "n").await?;
+    load_one(&mut scene, (1, 2), "m").await?;
+    assert_eq!((scene.rows().await?, scene.mark().await?), (vec!["1|m".to_owned()], (1, 2)));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_the_server_ends_can_be_tried_again() -> anyhow::Result<()> {
     let mut scene = Scene::<Server>::of(orders()).await?;
