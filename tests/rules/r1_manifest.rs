@@ -215,8 +215,8 @@ async fn r1_the_winner_removes_what_rivals_left_at_its_sequence() -> anyhow::Res
 #[tokio::test(flavor = "multi_thread")]
 async fn r1_nothing_is_left_of_two_attempts_with_multipart_uploads() -> anyhow::Result<()> {
     let mut shop = WatchedShop::open().await?;
-    shop.stage.configure(|text| text.replace("[bucket]", "[bucket]\ncompression = \"none\"\npart_size = \"8MiB\""))?;
-    for id in 10..22 {
+    shop.stage.configure(|text| text.replace("[bucket]", "[bucket]\ncompression = \"none\"\npart_size = \"16MiB\""))?;
+    for id in 10..34 {
         shop.sql
             .run(&format!("INSERT INTO dbo.Things SELECT {id}, REPLICATE(CAST(N'{id}' AS nvarchar(max)), 500000)"))
             .await?;
@@ -238,6 +238,6 @@ async fn r1_nothing_is_left_of_two_attempts_with_multipart_uploads() -> anyhow::
     ensure!(parts == BTreeSet::from([winner(&shop.stage)?]), "not the winner's parts alone are left: {parts:?}");
     ensure!(shop.stage.store.uploads(BUCKET).is_empty(), "uploads are left: {:?}", shop.stage.store.uploads(BUCKET));
     let load = shop.stage.task(&["load"]).await?.expect(0)?.summary()?;
-    ensure!(load.upserts() == 15, "{}", load.0);
+    ensure!(load.upserts() == 27, "{}", load.0);
     Ok(())
 }

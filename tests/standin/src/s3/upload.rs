@@ -168,6 +168,11 @@ fn chosen<'a>(upload: &'a Upload, listed: &[CompletedPart]) -> S3Result<Vec<&'a 
     if parts.iter().rev().skip(1).any(|part| part.body.len() < PART_MINIMUM) {
         return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size"));
     }
+    // Cloudflare's R2 wants all but the last of one size, and the last no larger; Amazon S3 does not care.
+    let (size, last) = (parts[0].body.len(), parts[parts.len() - 1].body.len());
+    if last > size || parts.iter().rev().skip(1).any(|part| part.body.len() != size) {
+        return Err(s3_error!(InvalidPart, "All non-trailing parts must have the same length."));
+    }
     Ok(parts)
 }
 
