@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::finding::Finding;
 use crate::manifest::{CommitTime, Fingerprint, Instance};
 use crate::position::Position;
 use crate::retry::Retries;
@@ -42,7 +43,7 @@ pub struct SourceInfo {
     /// The source's own time: what it says of ages is by its clock, not by ours.
     pub now: DateTime<Utc>,
     /// What the login lacks and other findings, each with the statement that mends it.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
 }
 
 /// A table that the configuration includes.
@@ -57,7 +58,7 @@ pub struct SourceTable {
     /// Why the table cannot be synced as it is.
     pub blocked: Option<std::sync::Arc<Error>>,
     /// What a person should know.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
     /// The columns of its primary key, by which the source captures it unless told otherwise.
     pub primary_key: Vec<String>,
     /// Tells the table and its columns from others of the same names that stood there before. Opaque.

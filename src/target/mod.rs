@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::bucket::Bucket;
 use crate::error::Result;
+use crate::finding::Finding;
 use crate::manifest::Manifest;
 use crate::position::Position;
 use crate::table::Table;
@@ -71,7 +72,7 @@ pub struct TargetInfo {
     /// Login.
     pub login: String,
     /// Rights it lacks and other findings, each with the statement that mends it.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
 }
 
 /// What [`Target::prepare`] did.

@@ -15,6 +15,7 @@ use crate::bucket::{Created, Upload};
 use crate::config::{Config, Target as TargetConfig};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
@@ -74,7 +75,8 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     let (found, missing) =
         context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
     if found.is_empty() && context.tables.is_empty() {
-        report.finding("source.include lets no table through: nothing will be synced".to_owned());
+        let message = "source.include lets no table through: nothing will be synced";
+        report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source] include = [\"*\"]"));
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
     let gone = context.gone(&ledger, &names, missing, info.ignores_case).await?;

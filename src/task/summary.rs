@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::finding::Finding;
 use crate::position::Position;
 use crate::retry::{self, Disposition, Retries};
 use crate::table::TableName;
@@ -113,7 +114,7 @@ pub struct Summary {
     /// Wall-clock seconds.
     pub seconds: f64,
     /// What a person should know.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
     /// What failed as a whole.
     pub error: Option<String>,
     /// The name of the first such error's kind.
@@ -180,8 +181,8 @@ impl Report {
     }
 
     /// Adds what a person should know.
-    pub fn finding(&mut self, finding: String) {
-        tracing::warn!("{finding}");
+    pub fn finding(&mut self, finding: Finding) {
+        tracing::warn!(finding = finding.matter.name(), "{finding}");
         self.summary.findings.push(finding);
     }
 

@@ -13,6 +13,7 @@ use super::types::Described;
 use crate::config::{Config, OnPartitionSwitch, Source};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::manifest::Instance;
 use crate::position::Position;
 use crate::source::{Capture, Owner, SourceTable, is_included, same_name};
@@ -89,7 +90,8 @@ fn watch_switches(table: &mut SourceTable, policy: OnPartitionSwitch) {
     let message = "is partitioned, and ALTER TABLE ... SWITCH moves rows without a trace in its history".to_owned();
     match policy {
         OnPartitionSwitch::Ignore => {
-            table.findings.push(format!("{name}: {message}: after a switch, run 'delsert resync' for the table"));
+            let message = format!("{message}: after a switch, run 'delsert resync' for the table");
+            table.findings.push(Finding::new(Matter::PartitionSwitch, message).on(name));
         }
         OnPartitionSwitch::Fail => {
             let advice = format!(
@@ -164,12 +166,15 @@ fn assemble(
     let mut findings = Vec::new();
     let mut columns = Vec::new();
     for column in described.iter().filter(|column| !column.computed && !is_excluded(&column.name)) {
-        match column.column() {
-            Some(column) => columns.push(column),
-            None => findings.push(format!(
-                "{name}: column '{}' is of type {}, which cannot be carried, and is left out; exclude_columns = [\"{}\"] says that this is meant",
-                column.name, column.base, column.name
-            )),
+        if let Some(column) = column.column() {
+            columns.push(column);
+        } else {
+            let message = format!(
+                "column '{}' is of type {}, which cannot be carried, and is left out; the line says that this is meant",
+                column.name, column.base
+            );
+            let line = format!("exclude_columns = [\"{}\"]", column.name);
+            findings.push(Finding::new(Matter::UnsupportedColumn, message).on(&name).mend(Place::Config, line));
         }
     }
     let keyed = captures.iter().rev().map(|capture| capture.key.clone()).find(|key| !key.is_empty());

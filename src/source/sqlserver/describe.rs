@@ -10,6 +10,7 @@ use super::decode::datetime_text;
 use super::sql;
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::manifest::Fingerprint;
 use crate::source::SourceInfo;
 
@@ -66,11 +67,11 @@ fn utc(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// Asks a question that may be refused: then the answer is a finding.
-async fn ask(client: &mut Client, what: &str, sql: &str, findings: &mut Vec<String>) -> Result<Option<Row>> {
+async fn ask(client: &mut Client, what: &str, sql: &str, findings: &mut Vec<Finding>) -> Result<Option<Row>> {
     match client.batch(sql).await {
         Ok(rows) => Ok(rows.into_iter().next()),
         Err(error) if matches!(error.kind(), Kind::SourceRefused | Kind::SourceRights) => {
-            findings.push(format!("cannot read {what}: {error}"));
+            findings.push(Finding::new(Matter::Unreadable, format!("cannot read {what}: {error}")));
             Ok(None)
         }
         Err(error) => Err(error),
@@ -85,10 +86,11 @@ pub async fn describe(client: &mut Client, config: &Source, database: &Database)
     let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let name = told(&database.name).unwrap_or_else(|| config.database.clone());
     if !database.snapshot_isolation {
-        findings.push(format!(
-            "database '{name}' does not allow SNAPSHOT isolation: first copies read committed rows instead, which is right but repeats more. To allow it: ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON",
-            name.replace(']', "]]")
-        ));
+        let message = format!(
+            "database '{name}' does not allow SNAPSHOT isolation: first copies read committed rows instead, which is right but repeats more"
+        );
+        let statement = format!("ALTER DATABASE {} SET ALLOW_SNAPSHOT_ISOLATION ON", sql::name(&name));
+        findings.push(Finding::new(Matter::SnapshotIsolation, message).mend(Place::Source, statement));
     }
     let mark = told(&database.broker);
     let marks = mark.map(|mark| ("service_broker_guid".to_owned(), mark)).into_iter().collect();

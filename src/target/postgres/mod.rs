@@ -30,8 +30,9 @@ use self::failure::Server;
 use self::load::{PostgresLoad, Waits};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::table::Table;
-use crate::target::delsert::{self, NameRules, Objects, literal, quote};
+use crate::target::delsert::{self, NameRules, Objects, quote};
 use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
 
 /// Names have 63 bytes, and no column may be called like one of the system's.
@@ -177,27 +178,32 @@ impl TryFrom<&tokio_postgres::Row> for Description {
 }
 
 impl Description {
-    fn findings(&self) -> Vec<String> {
+    fn findings(&self) -> Vec<Finding> {
         let (database, login) = (quote(&self.database), quote(&self.login));
         let mut findings = Vec::new();
         if self.read_only {
-            findings.push(format!(
-                "The server is a standby or read-only: name the primary in target.host, or ALTER DATABASE {database} RESET default_transaction_read_only"
-            ));
+            findings.push(
+                Finding::new(
+                    Matter::TargetReadOnly,
+                    "the server is a standby, or read-only: name the primary in target.host, or let the database be written",
+                )
+                .mend(Place::Target, format!("ALTER DATABASE {database} RESET default_transaction_read_only")),
+            );
         }
         if self.encoding != "UTF8" {
-            let encoding = literal(&self.encoding);
-            findings.push(format!(
-                "The database's encoding is {encoding}, so some texts cannot be stored: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
-            ));
+            let message = format!("the database's encoding is {}, so some texts cannot be stored", self.encoding);
+            let statement = format!("CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0");
+            findings.push(Finding::new(Matter::TargetEncoding, message).mend(Place::Target, statement));
         }
         match (self.may_use_own, self.may_create_schemas) {
-            (Some(false), _) => {
-                findings.push(format!("The login may not use its own schema: GRANT USAGE, CREATE ON SCHEMA delsert TO {login}"));
-            }
-            (None, false) => findings.push(format!(
-                "The login may not create schema delsert: GRANT CREATE ON DATABASE {database} TO {login}, or CREATE SCHEMA delsert AUTHORIZATION {login}"
-            )),
+            (Some(false), _) => findings.push(
+                Finding::new(Matter::TargetSchema, "the login may not use delsert's own schema")
+                    .mend(Place::Target, format!("GRANT USAGE, CREATE ON SCHEMA delsert TO {login}")),
+            ),
+            (None, false) => findings.push(
+                Finding::new(Matter::TargetSchema, "the login may not create schema delsert")
+                    .mend(Place::Target, format!("CREATE SCHEMA delsert AUTHORIZATION {login}")),
+            ),
             _ => {}
         }
         findings
