@@ -16,13 +16,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::error::{Error, Kind, Result};
-use crate::table::TableName;
+use crate::loss::{Loss, Policies};
+use crate::table::{TableName, same_but_for_case};
 
 /// The configuration: what all tasks need resolved, and the sections that are resolved when used.
 #[derive(Debug)]
 pub struct Config {
     /// `[sync]`.
     pub sync: Sync,
+    /// `[values]`: which losses are taken, unless a column has policies of its own.
+    pub values: Policies,
     /// `[[table]]`.
     pub tables: Vec<TableOptions>,
     raw: raw::File,
@@ -253,8 +256,20 @@ pub struct TableOptions {
     pub exclude_columns: Vec<String>,
     /// Target types, by column.
     pub columns: BTreeMap<String, String>,
+    /// What is said of single losses, by column.
+    pub values: BTreeMap<String, Vec<(Loss, bool)>>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+}
+
+impl TableOptions {
+    /// The policies of a column, where `usual` holds but for what is said of it.
+    pub fn policies(&self, usual: Policies, column: &str) -> Policies {
+        let exact = self.values.get(column);
+        let said = exact
+            .or_else(|| self.values.iter().find(|(name, _)| same_but_for_case(name, column)).map(|(_, said)| said));
+        said.into_iter().flatten().fold(usual, |policies, (loss, taken)| policies.with(*loss, *taken))
+    }
 }
 
 impl Config {
@@ -404,6 +419,7 @@ mod tests {
             (&["source", "admin"], keys::<raw::Admin>()),
             (&["bucket"], keys::<raw::Bucket>()),
             (&["target"], keys::<raw::Target>()),
+            (&["values"], keys::<raw::Values>()),
             (&["table"], keys::<raw::Table>()),
         ] {
             assert!(keys.len() >= 2, "{path:?}: {keys:?}");

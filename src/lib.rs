@@ -8,7 +8,7 @@
 //! | [`task`] | what a person or Airflow runs: check, extract, load, run, resync |
 //! | [`source`], [`target`], [`ledger`] | the database read, the warehouse written, the batches between; never each other |
 //! | [`bucket`], [`part`], [`csv`], [`manifest`] | objects, files of rows, and what names them |
-//! | [`config`], [`table`], [`row`], [`position`], [`digest`], [`error`], [`finding`], [`retry`], [`crash`] | words that all share |
+//! | [`config`], [`table`], [`row`], [`position`], [`digest`], [`error`], [`finding`], [`loss`], [`retry`], [`crash`] | words that all share |
 
 pub mod bucket;
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod digest;
 pub mod error;
 pub mod finding;
 pub mod ledger;
+pub mod loss;
 pub mod manifest;
 pub mod part;
 pub mod position;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::config::Compression;
 use crate::csv::Dialect;
 use crate::error::{Error, Kind, Result};
+use crate::loss::Losses;
 use crate::position::Position;
 use crate::table::Table;
 
@@ -154,8 +155,9 @@ pub struct Manifest {
     pub upserts: u64,
     /// Keys deleted.
     pub deletes: u64,
-    /// Values whose seventh digit of a second was cut.
-    pub cut_digits: u64,
+    /// What was lost of values, as the configuration allows: times by column and loss.
+    #[serde(default)]
+    pub losses: Losses,
     /// How parts are written.
     pub encoding: Encoding,
     /// Parts, in order.

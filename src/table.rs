@@ -134,6 +134,8 @@ pub enum ColumnType {
     },
     /// UUID.
     Uuid,
+    /// JSON, as its text.
+    Json,
 }
 
 /// A column that flows from source to target.
@@ -170,6 +172,11 @@ impl Table {
     pub fn key_indexes(&self) -> Vec<usize> {
         self.key.iter().filter_map(|key| self.columns.iter().position(|column| column.name == *key)).collect()
     }
+}
+
+/// Whether two names are one but for the case of their letters.
+pub fn same_but_for_case(left: &str, right: &str) -> bool {
+    left == right || left.to_lowercase() == right.to_lowercase()
 }
 
 /// Whether a name matches a pattern in which `*` stands for any characters; both sides are given in the form in which

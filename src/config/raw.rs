@@ -18,6 +18,8 @@ pub struct File {
     #[serde(default)]
     pub target: Target,
     #[serde(default)]
+    pub values: Values,
+    #[serde(default)]
     pub table: Vec<Table>,
 }
 
@@ -102,7 +104,19 @@ pub struct Table {
     pub name: Option<String>,
     pub exclude_columns: Option<Vec<String>>,
     pub columns: Option<BTreeMap<String, String>>,
+    pub values: Option<BTreeMap<String, Values>>,
     pub extra: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    pub digits: Option<String>,
+    pub offset: Option<String>,
+    pub nul: Option<String>,
+    pub surrogate: Option<String>,
+    pub length: Option<String>,
+    pub range: Option<String>,
 }
 
 /// A password as written, most often `${NAME}`: cannot print itself.

@@ -12,6 +12,7 @@ use super::{
     SchemaMap, Source, Sync, TableOptions, Target, Tls,
 };
 use crate::error::{Error, Kind, Result};
+use crate::loss::{Loss, Policies};
 
 fn wrong(message: String) -> Error {
     Error::new(Kind::Config, message)
@@ -118,8 +119,10 @@ fn password(key: &str, value: Option<&raw::Password>) -> Result<SecretString> {
 
 pub fn config(raw: raw::File) -> Result<Config> {
     let sync = sync(&raw.sync)?;
+    let said = values("values", &raw.values)?;
+    let values = said.into_iter().fold(Policies::usual(), |policies, (loss, taken)| policies.with(loss, taken));
     let tables = raw.table.iter().map(table).collect::<Result<_>>()?;
-    Ok(Config { sync, tables, raw })
+    Ok(Config { sync, values, tables, raw })
 }
 
 fn sync(raw: &raw::Sync) -> Result<Sync> {
@@ -292,6 +295,26 @@ pub fn target(raw: &raw::Target) -> Result<Target> {
     })
 }
 
+/// What is said of losses, in the order in which it is written down.
+fn values(section: &str, raw: &raw::Values) -> Result<Vec<(Loss, bool)>> {
+    let written = |loss| match loss {
+        Loss::Digits => &raw.digits,
+        Loss::Offset => &raw.offset,
+        Loss::Nul => &raw.nul,
+        Loss::Surrogate => &raw.surrogate,
+        Loss::Length => &raw.length,
+        Loss::Range => &raw.range,
+    };
+    let mut said = Vec::new();
+    for loss in Loss::ALL {
+        let key = format!("{section}.{}", loss.name());
+        if let Some(text) = written(loss) {
+            said.push((loss, choice(&key, Some(text), None, &[("fail", false), (loss.remedy(), true)])?));
+        }
+    }
+    Ok(said)
+}
+
 fn table(raw: &raw::Table) -> Result<TableOptions> {
     Ok(TableOptions {
         name: required("table.name", raw.name.as_ref())?,
@@ -301,6 +324,12 @@ fn table(raw: &raw::Table) -> Result<TableOptions> {
             .iter()
             .flatten()
             .map(|(column, text)| Ok((column.clone(), expand("table.columns", text)?)))
+            .collect::<Result<_>>()?,
+        values: raw
+            .values
+            .iter()
+            .flatten()
+            .map(|(column, raw)| Ok((column.clone(), values("table.values", raw)?)))
             .collect::<Result<_>>()?,
         extra: optional("table.extra", raw.extra.as_ref())?,
     })

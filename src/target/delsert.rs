@@ -8,7 +8,7 @@ use crate::config::{Config, SchemaMap};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::BatchKind;
-use crate::table::Table;
+use crate::table::{Table, same_but_for_case};
 use crate::target::{TargetColumn, TargetTable, types};
 
 /// The schema of `delsert`'s own tables.
@@ -131,15 +131,14 @@ pub struct NameRules {
 /// [`Kind::NameClash`] when two columns fall on one name, [`Kind::Config`] for a type that cannot be.
 pub fn place(config: &Config, table: &Table, rules: NameRules) -> Result<TargetTable> {
     let naming = config.naming()?;
-    let exact = config.options(&table.name, |left, right| left == right);
-    let options = if exact.name.is_empty() { config.options(&table.name, types::same) } else { exact };
+    let options = types::options(config, &table.name);
     let schema = match &naming.schemas {
         SchemaMap::Lower => table.name.schema.to_lowercase(),
         SchemaMap::One(schema) => schema.clone(),
         SchemaMap::Map(map) => {
             let named = map.get(&table.name.schema);
-            let named =
-                named.or_else(|| map.iter().find(|(name, _)| types::same(name, &table.name.schema)).map(|(_, to)| to));
+            let named = named
+                .or_else(|| map.iter().find(|(name, _)| same_but_for_case(name, &table.name.schema)).map(|(_, to)| to));
             named.cloned().unwrap_or_else(|| table.name.schema.to_lowercase())
         }
     };

@@ -2,9 +2,10 @@
 //!
 //! A target knows neither sources nor the ledger. It is given a manifest and the bucket, and applies the batch in one
 //! transaction with its watermark. Names, types and SQL of an engine live with that engine; what engines share lives
-//! in [`delsert`] and [`types`].
+//! in [`delsert`], [`types`] and [`fits`].
 
 pub mod delsert;
+pub mod fits;
 pub mod postgres;
 pub mod types;
 

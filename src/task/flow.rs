@@ -228,7 +228,7 @@ mod tests {
             "table": {"schema": "dbo", "name": "T"}, "key": ["id"], "columns": [], "kind": "snapshot",
             "window": {"from": null, "to": "0x00"}, "instance": {"name": instance, "created": ""},
             "source": {"engine": "sqlserver", "database": "d"}, "committed": null, "upserts": 0, "deletes": 0,
-            "cut_digits": 0, "encoding": {"compression": "none", "null": "N", "binary_prefix": ""}, "parts": [],
+            "encoding": {"compression": "none", "null": "N", "binary_prefix": ""}, "parts": [],
             "written_at": "2026-01-01T00:00:00Z",
         });
         serde_json::from_value(json).unwrap()

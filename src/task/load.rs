@@ -90,7 +90,7 @@ pub async fn table_to_tail<T: Target>(
                 summary.batches += 1;
                 summary.upserts += manifest.upserts;
                 summary.deletes += manifest.deletes;
-                summary.cut_digits += manifest.cut_digits;
+                summary.losses.add(&manifest.losses);
                 if summary.batches == 1 {
                     summary.from.clone_from(&manifest.window.from);
                 }

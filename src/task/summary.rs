@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::finding::Finding;
+use crate::loss::Losses;
 use crate::position::Position;
 use crate::retry::{self, Disposition, Retries};
 use crate::table::TableName;
@@ -45,8 +46,8 @@ pub struct TableSummary {
     pub upserts: u64,
     /// Keys deleted.
     pub deletes: u64,
-    /// Values whose seventh digit of a second was cut.
-    pub cut_digits: u64,
+    /// What was lost of values, as the configuration allows: times by column and loss.
+    pub losses: Losses,
     /// Where the first window began; absent for a snapshot.
     pub from: Option<Position>,
     /// Where the last window ended, or where the table stands.
@@ -73,7 +74,7 @@ impl TableSummary {
             batches: 0,
             upserts: 0,
             deletes: 0,
-            cut_digits: 0,
+            losses: Losses::default(),
             from: None,
             to: None,
             at_cut: None,
@@ -251,7 +252,7 @@ impl Report {
                     mine.batches = mine.batches.max(theirs.batches);
                     mine.upserts = mine.upserts.max(theirs.upserts);
                     mine.deletes = mine.deletes.max(theirs.deletes);
-                    mine.cut_digits = mine.cut_digits.max(theirs.cut_digits);
+                    mine.losses.widen(&theirs.losses);
                     mine.from = mine.from.take().or(theirs.from);
                     mine.to = theirs.to.or(mine.to.take());
                     mine.at_cut = theirs.at_cut.or(mine.at_cut);

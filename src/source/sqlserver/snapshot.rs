@@ -58,7 +58,7 @@ pub async fn rows<S: RowSink>(
 async fn ranges<S: RowSink>(client: &mut Client, table: &Table, holding: &[String], sink: &mut S) -> Result<()> {
     let copied = sql::Copied {
         table: format!("{}.{}", sql::name(&table.name.schema), sql::name(&table.name.name)),
-        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect(),
+        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column))).collect(),
         key: &table.key,
         holding,
     };
