@@ -18,3 +18,4 @@ mod rules;
 mod shop;
 mod soak;
 mod support;
+mod values;

@@ -21,6 +21,7 @@ pub mod session;
 pub mod table;
 pub mod tds;
 mod type_name;
+mod utf16;
 pub mod value;
 
 pub use type_name::UnknownType;

@@ -150,9 +150,7 @@ pub fn utf16(out: &mut Vec<u8>, text: &str) {
             out.extend_from_slice(&[byte, 0]);
         }
     } else {
-        for unit in text.encode_utf16() {
-            out.extend_from_slice(&unit.to_le_bytes());
-        }
+        out.extend(crate::utf16::bytes(text));
     }
 }
 
