@@ -47,7 +47,7 @@ idle: build ## Count the statements of an extract of 1,000 idle tables, and how 
 
 soak: install ## Kill real processes KILLS times (1000) under writes; or run HISTORIES=n, one HISTORY=seed, or VALUES=n; SEED=s replays
 	@if [ -n "$(VALUES)" ]; then \
-		cargo build --workspace --bins --release && VALUES=$(VALUES) SEED=$(SEED) cargo run --release --quiet --example soak; \
+		cargo build --workspace --bins && VALUES=$(VALUES) SEED=$(SEED) cargo run --quiet --example soak; \
 	elif [ -n "$(HISTORIES)" ]; then \
 		HISTORIES=$(HISTORIES) SEED=$(SEED) DEFINITIONS=$(DEFINITIONS) cargo run --release --quiet --example soak; \
 	elif [ -n "$(HISTORY)" ]; then \

@@ -176,7 +176,7 @@ pub fn refused(column: &str, fit: &Fit, loss: Loss, in_key: bool, nullable: bool
 /// A name as a key of TOML.
 fn toml_key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if bare { name.to_owned() } else { format!("\"{}\"", name.escape_default()) }
+    if bare { name.to_owned() } else { toml::Value::from(name).to_string() }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
 use crate::source::{Source, SourceInfo};
 use crate::table::{Table, TableName};
-use crate::target::{Target, TargetInfo, types};
+use crate::target::{Target, TargetInfo, fits, types};
 use instances::{Flow, enable_tables, flows, retire_instances};
 
 /// What the command line says.
@@ -180,7 +180,11 @@ fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
         let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
-        match overrides.and_then(|()| T::place(&context.config, &flow.wanted)) {
+        let fitted = overrides.and_then(|()| {
+            let engine = context.config.naming()?.engine;
+            fits::fits(&context.config, engine, &flow.wanted).map(drop)
+        });
+        match fitted.and_then(|()| T::place(&context.config, &flow.wanted)) {
             Ok(place) => taken.entry((place.schema, place.name)).or_default().push(at),
             Err(error) => flow.block(error),
         }
