@@ -89,6 +89,15 @@ pub enum OnPartitionSwitch {
     Ignore,
 }
 
+/// What happens when a target table holds rows that no batch brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExistingRows {
+    /// The table stops until a person decides.
+    Fail,
+    /// The first snapshot replaces them.
+    Replace,
+}
+
 /// `[source]`.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -242,6 +251,8 @@ pub struct Naming {
     pub engine: Engine,
     /// Schemas.
     pub schemas: SchemaMap,
+    /// What rows that are there before the first snapshot do.
+    pub on_existing_rows: OnExistingRows,
 }
 
 /// `[[table]]`: where a table differs.
@@ -255,6 +266,8 @@ pub struct TableOptions {
     pub columns: BTreeMap<String, String>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+    /// What rows that are there before the first snapshot do, where it is not as for all tables.
+    pub on_existing_rows: Option<OnExistingRows>,
 }
 
 impl Config {

@@ -94,6 +94,7 @@ pub struct Target {
     pub lock_timeout: Option<String>,
     pub schema: Option<String>,
     pub schema_map: Option<BTreeMap<String, String>>,
+    pub on_existing_rows: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,6 +104,7 @@ pub struct Table {
     pub exclude_columns: Option<Vec<String>>,
     pub columns: Option<BTreeMap<String, String>>,
     pub extra: Option<String>,
+    pub on_existing_rows: Option<String>,
 }
 
 /// A password as written, most often `${NAME}`: cannot print itself.
