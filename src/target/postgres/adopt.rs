@@ -265,7 +265,7 @@ pub fn findings(production: &Production, table: &TargetTable) -> Vec<Finding> {
     let own: Vec<_> = own.map(|present| format!("'{}'", present.name)).collect();
     if !own.is_empty() {
         let message = format!(
-            "{name} has columns of its own ({}): a row that changes is deleted and inserted again, and they then hold their default, or NULL, in it; keep values that must stay in a table beside it",
+            "{name} has columns of its own ({}): a row that changes is deleted and inserted again, and they then hold their default, or NULL, in it, and one whose name the source gains is the source's; keep values that must stay in a table beside it",
             own.join(", ")
         );
         found.push(Finding::new(Matter::OwnColumn, message));

@@ -82,6 +82,28 @@ async fn a_copy_in_another_form_is_loaded_beneath_a_deferrable_foreign_key() -> 
     Ok(())
 }
 
+/// Old values of a column that comes again are taken away after the last ALTER, or what waits for them would hinder it.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_come_beneath_a_trigger_that_waits_for_the_end() -> anyhow::Result<()> {
+    let sql = "CREATE TABLE sales.orders (orderid int PRIMARY KEY, note text); \
+               CREATE FUNCTION sales.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+               CREATE CONSTRAINT TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON sales.orders \
+               DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sales.nothing()";
+    let mut scene = existing("", orders(), sql).await?;
+    adopted(&mut scene).await?;
+    let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("one")]), (Upsert, &[Integer(2), Text("two")])];
+    let copy = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
+    scene.load(&copy).await?;
+    scene.source = table("Orders", 1, &[("OrderID", INTEGER), ("Note", TEXT), ("More", TEXT)]);
+    scene.table = place(&scene.warehouse, &scene.source)?;
+    let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("again"), Text("m")])];
+    let mut changes = scene.store.batch(&scene.source, (1, 2), &[rows]).await?;
+    changes.added = vec!["Note".to_owned(), "More".to_owned()];
+    scene.load(&changes).await?;
+    assert_eq!(scene.rows().await?, ["1|again|m", "2|∅|∅"]);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_type_of_the_key_beneath_a_foreign_key_is_refused_by_name() -> anyhow::Result<()> {
     let mut scene = with_lines("DEFERRABLE").await?;
