@@ -92,6 +92,15 @@ pub enum OnPartitionSwitch {
     Ignore,
 }
 
+/// What happens when a target table holds rows that no batch brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExistingRows {
+    /// The table stops until a person decides.
+    Fail,
+    /// The first snapshot replaces them.
+    Replace,
+}
+
 /// `[source]`.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -245,6 +254,8 @@ pub struct Naming {
     pub engine: Engine,
     /// Schemas.
     pub schemas: SchemaMap,
+    /// What rows that are there before the first snapshot do.
+    pub on_existing_rows: OnExistingRows,
 }
 
 /// `[[table]]`: where a table differs.
@@ -260,6 +271,8 @@ pub struct TableOptions {
     pub values: BTreeMap<String, Vec<(Loss, bool)>>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+    /// What rows that are there before the first snapshot do, where it is not as for all tables.
+    pub on_existing_rows: Option<OnExistingRows>,
 }
 
 impl TableOptions {

@@ -53,6 +53,14 @@ matters! {
     TargetEncoding,
     /// The target's login may not make or use a schema.
     TargetSchema,
+    /// An adopted table has columns of its own.
+    OwnColumn,
+    /// Something that belongs to an adopted table may refuse rows that the source has, or runs with each batch.
+    Attached,
+    /// An adopted table has no index on its key.
+    KeyIndex,
+    /// There is a table whose name differs by case only.
+    CaseVariant,
 }
 
 impl Serialize for Matter {

@@ -96,6 +96,7 @@ pub struct Target {
     pub lock_timeout: Option<String>,
     pub schema: Option<String>,
     pub schema_map: Option<BTreeMap<String, String>>,
+    pub on_existing_rows: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,6 +107,7 @@ pub struct Table {
     pub columns: Option<BTreeMap<String, String>>,
     pub values: Option<BTreeMap<String, Values>>,
     pub extra: Option<String>,
+    pub on_existing_rows: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

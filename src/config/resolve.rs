@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::raw::{self, Leaf, Scalar};
 use super::{
-    Bucket, Compression, Config, Encrypt, Engine, Login, Naming, OnGap, OnNewColumn, OnPartitionSwitch, Purge,
-    SchemaMap, Source, Sync, TableOptions, Target, Tls,
+    Bucket, Compression, Config, Encrypt, Engine, Login, Naming, OnExistingRows, OnGap, OnNewColumn, OnPartitionSwitch,
+    Purge, SchemaMap, Source, Sync, TableOptions, Target, Tls,
 };
 use crate::error::{Error, Kind, Result};
 use crate::loss::{Loss, Policies};
@@ -272,7 +272,13 @@ pub fn naming(raw: &raw::Target) -> Result<Naming> {
         }
         (None, None) => SchemaMap::Lower,
     };
-    Ok(Naming { engine: engine(raw)?, schemas })
+    let on_existing_rows = existing_rows("target.on_existing_rows", raw.on_existing_rows.as_ref())?;
+    Ok(Naming { engine: engine(raw)?, schemas, on_existing_rows: on_existing_rows.unwrap_or(OnExistingRows::Fail) })
+}
+
+fn existing_rows(key: &str, value: Option<&String>) -> Result<Option<OnExistingRows>> {
+    let policies = [("fail", OnExistingRows::Fail), ("replace", OnExistingRows::Replace)];
+    value.map(|_| choice(key, value, None, &policies)).transpose()
 }
 
 pub fn target(raw: &raw::Target) -> Result<Target> {
@@ -332,5 +338,6 @@ fn table(raw: &raw::Table) -> Result<TableOptions> {
             .map(|(column, raw)| Ok((column.clone(), values("table.values", raw)?)))
             .collect::<Result<_>>()?,
         extra: optional("table.extra", raw.extra.as_ref())?,
+        on_existing_rows: existing_rows("table.on_existing_rows", raw.on_existing_rows.as_ref())?,
     })
 }

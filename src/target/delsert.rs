@@ -155,6 +155,7 @@ pub fn place(config: &Config, table: &Table, rules: NameRules) -> Result<TargetT
             .collect(),
         key: table.key_indexes(),
         extra: options.extra,
+        on_existing_rows: options.on_existing_rows.unwrap_or(naming.on_existing_rows),
     })
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::bucket::Bucket;
+use crate::config::OnExistingRows;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::manifest::Manifest;
@@ -37,6 +38,8 @@ pub struct TargetTable {
     pub key: Vec<usize>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+    /// What rows do that are there before the first snapshot.
+    pub on_existing_rows: OnExistingRows,
 }
 
 /// A column of a target table.
@@ -81,6 +84,8 @@ pub struct TargetInfo {
 pub struct Prepared {
     /// The statements that changed something, in order; empty when all stood ready.
     pub changes: Vec<String>,
+    /// What a person should know of a table that was there before, each time until its first snapshot is loaded.
+    pub findings: Vec<Finding>,
 }
 
 /// What a batch did to a table.
@@ -121,8 +126,9 @@ pub trait Target: Sized + Send {
     /// itself and beside loads; never drops or empties what it did not make.
     ///
     /// # Errors
-    /// [`Kind::TargetShape`](crate::error::Kind::TargetShape) when a table of that name is there with other columns or
-    /// types (each difference listed), [`Kind::OtherSync`](crate::error::Kind::OtherSync) when another sync owns it.
+    /// [`Kind::TargetShape`](crate::error::Kind::TargetShape) when a table of that name is there that cannot be adopted:
+    /// other columns or types, rows, what would change, drop or refuse rows of ours, all of it listed, each with what
+    /// mends it; [`Kind::OtherSync`](crate::error::Kind::OtherSync) when another sync owns it.
     fn prepare(&mut self, table: &TargetTable) -> impl Future<Output = Result<Prepared>> + Send;
 
     /// The watermark as committed; `None` where `prepare` never ran. Takes no lock.
@@ -151,11 +157,12 @@ pub trait Load: Sized + Send {
 
     /// Empties staging, copies the parts into it (checking rows and checksums against the manifest), deletes the keys
     /// (or, for a snapshot, all rows), inserts the upserts, moves the watermark (conditional on the value read, and
-    /// one row), and empties staging.
+    /// one row), and empties staging. Rows that no batch brought are there before the first snapshot only, and deleted
+    /// only where the table says so, decided under a lock that keeps writers out.
     ///
     /// # Errors
-    /// [`Kind::PartDamaged`](crate::error::Kind::PartDamaged), a refusal of the target with what it says, or the
-    /// bucket's error. Nothing is then applied.
+    /// [`Kind::PartDamaged`](crate::error::Kind::PartDamaged), [`Kind::TargetShape`](crate::error::Kind::TargetShape) as
+    /// of [`Target::prepare`], a refusal of the target with what it says, or the bucket's error. Nothing is then applied.
     fn apply(&mut self, manifest: &Manifest, bucket: &Bucket) -> impl Future<Output = Result<Applied>> + Send;
 
     /// Commits.

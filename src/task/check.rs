@@ -3,7 +3,7 @@
 mod instances;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 use uuid::Uuid;
@@ -42,6 +42,7 @@ struct Shared<T> {
     connections: Pool<T>,
     fingerprint: Fingerprint,
     resume: bool,
+    findings: Mutex<Vec<Finding>>,
 }
 
 /// Runs the task.
@@ -100,6 +101,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         connections: Pool::default(),
         fingerprint: info.fingerprint.clone(),
         resume: !options.no_resume,
+        findings: Mutex::default(),
     });
     shared.connections.give(target).await;
     let jobs: Vec<_> = flows
@@ -109,6 +111,11 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         .collect();
     let work = |(shared, flow, now): (Arc<Shared<T>>, Table, Table)| async move { shared.table(&flow, &now).await };
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    let mut findings = std::mem::take(&mut *shared.findings.lock().unwrap_or_else(PoisonError::into_inner));
+    findings.sort_by(|left, right| left.table.cmp(&right.table));
+    for finding in findings {
+        report.finding(finding);
+    }
     if !some_can_be || !flows.is_empty() && flows.iter().all(|flow| flow.blocked.is_some()) {
         // Nothing may be captured yet, and nobody needs a cut.
         report.retried(source.retried());
@@ -244,6 +251,8 @@ impl<T: Target> Shared<T> {
         for change in &prepared.changes {
             tracing::info!(table = %flow.name, "{change}");
         }
+        let findings = prepared.findings.into_iter().map(|finding| finding.on(&flow.name));
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(findings);
         let (mut view, watermark, _) = next(&self.ledger, &mut target, &flow.name, &place).await?;
         let at = (watermark.generation, watermark.sequence);
         let mut opened = false;

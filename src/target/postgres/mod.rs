@@ -4,12 +4,17 @@
 //! |---|---|
 //! | [`connect`] | address, TLS, session settings |
 //! | [`failure`] | what the server says, as one of our kinds |
-//! | [`shape`] | tables as the catalogue has them, against tables as they should be |
+//! | [`shape`] | tables as the catalogue has them, and types against types |
+//! | [`attached`] | the table that people read, with all that belongs to it |
+//! | [`adopt`] | one that was there before: adopted, or refused with all that differs |
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
 //! | [`load`] | the one transaction of a load |
+//! | [`staging`] | the table that parts are copied to, and how it is emptied |
 //! | [`copy`], [`unpack`] | a part on its way into staging |
 
+pub mod adopt;
+pub mod attached;
 pub mod connect;
 pub mod copy;
 pub mod failure;
@@ -17,6 +22,7 @@ pub mod load;
 pub mod prepare;
 pub mod reshape;
 pub mod shape;
+pub mod staging;
 pub mod unpack;
 
 use std::time::Duration;
@@ -108,12 +114,15 @@ async fn read_watermark(
         Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
             return Ok(None);
         }
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
+            return Err(shape::not_ours("watermark", &objects.mark));
+        }
         Err(error) => return Err(server.failed(&format!("read the watermark in {}", objects.mark), &error)),
     };
     let damaged = |what: &str| {
         server
             .error(Kind::TargetShape, &format!("has {what} in {}, which no delsert wrote", objects.mark))
-            .advice("Restore it, or drop that table and run 'delsert check', then 'delsert resync' for the table")
+            .advice(format!("Restore it, or drop that table, set on_existing_rows = \"replace\" for {}, and run 'delsert check', then 'delsert resync' for the table", objects.production))
     };
     let [row] = &rows[..] else {
         return Err(damaged(&format!("{} rows instead of one", rows.len())));
@@ -124,7 +133,7 @@ async fn read_watermark(
     if sync != table.sync {
         let message = format!("{} is written by sync '{sync}', not by '{}'", objects.production, table.sync);
         return Err(Error::new(Kind::OtherSync, message).advice(format!(
-            "Give this sync a target schema of its own, or use the other sync's name; if '{sync}' is gone for good, drop {}",
+            "Give this sync a target schema of its own, or use the other sync's name; if '{sync}' is gone for good, drop {}, and let the first snapshot replace its rows by on_existing_rows = \"replace\"",
             objects.mark
         )));
     }
