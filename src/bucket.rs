@@ -5,13 +5,13 @@ mod failure;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Region, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::{get_object::GetObjectError, head_bucket::HeadBucketError};
+use aws_sdk_s3::operation::{get_object::GetObjectError, list_objects_v2::ListObjectsV2Error};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use std::time::Duration;
 
-use self::failure::{classify, status};
+use self::failure::{Operation, classify, status};
 use crate::config;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
@@ -114,23 +114,12 @@ impl Bucket {
     /// # Errors
     /// The bucket is another account's, or may not be seen or created.
     pub async fn ensure(&self) -> Result<bool> {
-        let absent = match self.client.head_bucket().bucket(&self.name).send().await {
+        // Not by HEAD, which asks for the right to list the whole bucket.
+        let listed = self.client.list_objects_v2().bucket(&self.name).prefix(self.key("")).max_keys(1).send().await;
+        match listed {
             Ok(_) => return Ok(false),
-            Err(error) => {
-                error.as_service_error().is_some_and(HeadBucketError::is_not_found) || status(&error) == Some(404)
-            }
-        };
-        if !absent {
-            // HEAD has no body, and may be refused to who may only see what is below the prefix: a listing says why.
-            self.client
-                .list_objects_v2()
-                .bucket(&self.name)
-                .prefix(self.key(""))
-                .max_keys(1)
-                .send()
-                .await
-                .map_err(|error| self.error("cannot be read", &error))?;
-            return Ok(false);
+            Err(error) if error.as_service_error().is_some_and(ListObjectsV2Error::is_no_such_bucket) => {}
+            Err(error) => return Err(self.error("cannot be read", &error)),
         }
         let mut request = self.client.create_bucket().bucket(&self.name);
         let region = self.client.config().region().map(ToString::to_string).unwrap_or_default();
@@ -211,6 +200,7 @@ impl Bucket {
         match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(found) => Ok(Some(Body { stream: found.body, key: key.to_owned(), bucket: self.name.clone() })),
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
+            Err(error) if status(&error) == Some(403) && self.is_absent(key).await => Ok(None),
             Err(error) => Err(self.error(&format!("cannot give '{key}'"), &error)),
         }
     }
@@ -237,8 +227,16 @@ impl Bucket {
                 Ok(Some(Stored { bytes, tag: found.e_tag }))
             }
             Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) if status(&error) == Some(403) && self.is_absent(key).await => Ok(None),
             Err(error) => Err(self.error(&format!("cannot show '{key}'"), &error)),
         }
+    }
+
+    /// Whether a listing shows that nothing is there: a read of nothing is refused to credentials that may list below the
+    /// prefix only.
+    async fn is_absent(&self, key: &str) -> bool {
+        let listed = self.client.list_objects_v2().bucket(&self.name).prefix(key).max_keys(1).send().await;
+        listed.is_ok_and(|page| page.contents().first().is_none_or(|object| object.key() != Some(key)))
     }
 
     /// All keys under a path of the prefix, in order.
@@ -380,11 +378,9 @@ impl Bucket {
         }
     }
 
-    fn error<E>(&self, what: &str, error: &SdkError<E>) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        classify(&self.place, what, error)
+    fn error<E: Operation>(&self, what: &str, error: &SdkError<E>) -> Error {
+        let below = if E::OF_OBJECTS { format!("/{}", self.key("*")) } else { String::new() };
+        classify(&self.place, &format!("arn:aws:s3:::{}{below}", self.name), what, error)
     }
 }
 

@@ -1,6 +1,17 @@
 //! What an S3 request failed of, as one of our kinds.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadError;
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
+use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadError;
+use aws_sdk_s3::operation::delete_object::DeleteObjectError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsError;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
+use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_sdk_s3::operation::upload_part::UploadPartError;
 
 use crate::error::{Error, Kind};
 
@@ -9,11 +20,51 @@ pub(super) fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// What S3 said, as one of our kinds.
-pub(super) fn classify<E>(place: &str, what: &str, error: &SdkError<E>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
+/// An operation, known by its error, and the right that it needs.
+pub(super) trait Operation: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static {
+    /// The action that a policy must allow.
+    const NEEDS: &'static str;
+    /// Whether on objects, not on the bucket.
+    const OF_OBJECTS: bool;
+}
+
+macro_rules! operations {
+    ($($error:ty: $needs:literal $of_objects:literal),+ $(,)?) => {
+        $(impl Operation for $error {
+            const NEEDS: &'static str = $needs;
+            const OF_OBJECTS: bool = $of_objects;
+        })+
+    };
+}
+
+operations! {
+    CreateBucketError: "s3:CreateBucket" false,
+    ListObjectsV2Error: "s3:ListBucket" false,
+    ListMultipartUploadsError: "s3:ListBucketMultipartUploads" false,
+    GetObjectError: "s3:GetObject" true,
+    HeadObjectError: "s3:GetObject" true,
+    PutObjectError: "s3:PutObject" true,
+    CreateMultipartUploadError: "s3:PutObject" true,
+    UploadPartError: "s3:PutObject" true,
+    CompleteMultipartUploadError: "s3:PutObject" true,
+    DeleteObjectError: "s3:DeleteObject" true,
+    AbortMultipartUploadError: "s3:AbortMultipartUpload" true,
+}
+
+/// The way out for credentials that lack a right on `resource`.
+fn grant<E: Operation>(resource: &str) -> String {
+    let or = match E::NEEDS {
+        "s3:CreateBucket" => ", or have the bucket created by whoever may",
+        "s3:PutObject" | "s3:GetObject" => {
+            ", and on a key of KMS that encrypts the bucket kms:GenerateDataKey and kms:Decrypt"
+        }
+        _ => "",
+    };
+    format!("Grant the credentials {} on {resource}{or}; rights/ has a policy for each task", E::NEEDS)
+}
+
+/// What S3 said, as one of our kinds. `resource` is what the operation's right is granted on.
+pub(super) fn classify<E: Operation>(place: &str, resource: &str, what: &str, error: &SdkError<E>) -> Error {
     let status = status(error);
     let code = error.code().unwrap_or_default().to_owned();
     let said = match (error.message(), status) {
@@ -32,9 +83,7 @@ where
             Error::new(Kind::BucketRights, message).advice("Set this machine's clock, which the server finds wrong")
         }
         (_, "ThrottlingException") => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
-        (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(
-            "Grant the credentials s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads on the bucket and prefix (check also s3:CreateBucket; of a bucket encrypted by KMS kms:GenerateDataKey and kms:Decrypt)",
-        ),
+        (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(grant::<E>(resource)),
         (Some(501), _) => Error::new(Kind::BucketOverwrites, message)
             .advice("The server lacks what a create-only write needs. Use Amazon S3, or a server that honours If-None-Match"),
         // What we sent did not arrive as it was sent.

@@ -131,7 +131,13 @@ async fn an_end_that_refuses_is_named_with_the_login() -> anyhow::Result<()> {
             what: "bucket without rights",
             variables: &[("AWS_ACCESS_KEY_ID", Some(POOR_KEY))],
             task: &["load"],
-            says: &["bucket 'sync-machine-bucket'", "cannot be listed", "AccessDenied", "Grant", "s3:PutObject"],
+            says: &[
+                "bucket 'sync-machine-bucket'",
+                "cannot be listed",
+                "AccessDenied",
+                "Grant",
+                "s3:ListBucket on arn:aws:s3:::sync-machine-bucket;",
+            ],
             ..person
         },
         Wrong {

@@ -55,6 +55,8 @@ pub struct Jobs {
     pub capture: Option<CaptureJob>,
     /// The cleanup job, if it exists.
     pub cleanup: Option<CleanupJob>,
+    /// Whether `msdb.dbo.cdc_jobs` is there: the server makes it with the first job.
+    pub made: bool,
     interval: Duration,
     running: Option<u64>,
     runs: u64,
@@ -63,7 +65,7 @@ pub struct Jobs {
 impl Jobs {
     /// No jobs yet; the capture job will poll in that interval.
     pub fn new(interval: Duration) -> Self {
-        Self { capture: None, cleanup: None, interval, running: None, runs: 0 }
+        Self { capture: None, cleanup: None, made: false, interval, running: None, runs: 0 }
     }
 
     /// A capture job with default settings.

@@ -276,6 +276,11 @@ impl Cdc {
         state.enabled.then(|| state.jobs.rows(database_id)).filter(|rows| !rows.rows.is_empty())
     }
 
+    /// Whether `msdb.dbo.cdc_jobs` is there.
+    pub fn has_jobs_table(&self) -> bool {
+        self.shared.state.lock().jobs.made
+    }
+
     /// Whether the capture job runs.
     pub fn is_capturing(&self) -> bool {
         self.shared.state.lock().jobs.is_running()

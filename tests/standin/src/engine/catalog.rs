@@ -38,6 +38,8 @@ pub struct State {
     pub logins: Vec<Login>,
     /// Rights granted and denied.
     pub grants: Vec<Grant>,
+    /// Users of `msdb`.
+    pub msdb: Vec<MsdbUser>,
     /// `ALLOW_SNAPSHOT_ISOLATION`.
     pub snapshot: bool,
     /// `READ_COMMITTED_SNAPSHOT`.
@@ -78,6 +80,17 @@ pub struct Login {
     pub password: String,
     /// Server roles.
     pub roles: Vec<String>,
+}
+
+/// A user of `msdb`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MsdbUser {
+    /// Name.
+    pub name: String,
+    /// The login behind it.
+    pub login: String,
+    /// Tables it may SELECT from.
+    pub reads: Vec<String>,
 }
 
 /// A right.

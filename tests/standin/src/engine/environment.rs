@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, Table, same};
+use super::catalog::{Catalog, MsdbUser, Table, same};
 use super::server::Shared;
 use super::values::datetime::Moment;
 use crate::cdc::Caller;
@@ -177,6 +177,23 @@ impl Environment {
 
     /// Whether the login may read schema `cdc`.
     pub fn may_read_cdc(&self) -> bool {
-        self.granted("SELECT", &[CDC_SCHEMA, 0])
+        self.is_member_of("db_owner") || self.is_member_of("db_datareader") || self.granted("SELECT", &[CDC_SCHEMA, 0])
+    }
+
+    /// Whether the login sees a table in the catalogue: it does with any right on it.
+    pub fn sees(&self, table: &Table) -> bool {
+        ["SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "REFERENCES", "VIEW DEFINITION"]
+            .iter()
+            .any(|right| self.may(right, table))
+    }
+
+    /// The user of `msdb` that the login has there.
+    pub fn msdb_user(&self) -> Option<&MsdbUser> {
+        self.catalog.state.msdb.iter().find(|user| same(&user.login, &self.login))
+    }
+
+    /// Whether the login may read a table of `msdb`.
+    pub fn may_read_msdb(&self, table: &str) -> bool {
+        self.sysadmin || self.msdb_user().is_some_and(|user| user.reads.iter().any(|own| same(own, table)))
     }
 }

@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use hyper::http::Extensions;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
+use s3s::auth::{Credentials, S3Auth, SecretKey};
+use s3s::dto::ListObjectsV2Input;
 use s3s::host::{S3Host, VirtualHost};
-use s3s::{S3Result, s3_error};
+use s3s::path::S3Path;
+use s3s::{S3ErrorCode, S3Request, S3Result, s3_error};
+
+use super::policy::{Asked, Policy};
 
 /// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rights {
     /// Everything.
     All,
@@ -17,6 +22,8 @@ pub enum Rights {
     Read,
     /// Nothing: every call is 403 `AccessDenied`.
     None,
+    /// What an IAM policy allows.
+    Policy(Arc<Policy>),
 }
 
 /// The keys a server knows.
@@ -46,18 +53,83 @@ impl S3Auth for Keys {
     }
 }
 
+/// Goes with a request of whoever may not list the bucket.
+#[derive(Debug, Clone, Copy)]
+struct MayNotList;
+
+/// Whoever may not list a bucket does not learn that a key is not there.
+pub(super) fn hide_absence<T>(found: S3Result<T>, request: &Extensions) -> S3Result<T> {
+    found.map_err(|error| match error.code() {
+        S3ErrorCode::NoSuchKey if request.get::<MayNotList>().is_some() => denied(),
+        _ => error,
+    })
+}
+
+fn denied() -> s3s::S3Error {
+    s3_error!(AccessDenied, "Access Denied")
+}
+
+/// The action that an operation needs; `None` for those that no policy allows here. Listings are looked at once their
+/// prefix is known.
+fn action(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "ListBuckets" => "s3:ListAllMyBuckets",
+        "CreateBucket" => "s3:CreateBucket",
+        "DeleteBucket" => "s3:DeleteBucket",
+        "GetBucketLocation" => "s3:GetBucketLocation",
+        "HeadBucket" => "s3:ListBucket",
+        "ListMultipartUploads" => "s3:ListBucketMultipartUploads",
+        "GetObject" | "HeadObject" => "s3:GetObject",
+        "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => "s3:PutObject",
+        "DeleteObject" => "s3:DeleteObject",
+        "AbortMultipartUpload" => "s3:AbortMultipartUpload",
+        "ListParts" => "s3:ListMultipartUploadParts",
+        _ => return None,
+    })
+}
+
+impl Keys {
+    fn rights(&self, who: Option<&Credentials>) -> Rights {
+        who.and_then(|who| self.0.get(&who.access_key)).map_or(Rights::None, |(_, rights)| rights.clone())
+    }
+}
+
 #[async_trait::async_trait]
 impl S3Access for Keys {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let rights =
-            cx.credentials().and_then(|who| self.0.get(&who.access_key)).map_or(Rights::None, |(_, rights)| *rights);
+        let rights = self.rights(cx.credentials());
         let name = cx.s3_op().name();
         let reads = ["Get", "Head", "List"].iter().any(|start| name.starts_with(start));
-        match rights {
-            Rights::All => Ok(()),
-            Rights::Read if reads => Ok(()),
-            _ => Err(s3_error!(AccessDenied, "Access Denied")),
+        let policy = match rights {
+            Rights::All => return Ok(()),
+            Rights::Read if reads => return Ok(()),
+            Rights::Policy(_) if name == "ListObjectsV2" => return Ok(()),
+            Rights::Policy(policy) => policy,
+            Rights::Read | Rights::None => return Err(denied()),
+        };
+        let (bucket, key) = match cx.s3_path() {
+            S3Path::Root => ("", None),
+            S3Path::Bucket { bucket } => (&**bucket, None),
+            S3Path::Object { bucket, key } => (&**bucket, Some(&**key)),
+        };
+        let action = action(name).ok_or_else(denied)?;
+        let asked = Asked { action, bucket, key, prefix: None, delimiter: None };
+        let may_list = policy.allows(&Asked { action: "s3:ListBucket", key: None, ..asked });
+        if !policy.allows(&asked) {
+            return Err(denied());
         }
+        if !may_list {
+            cx.extensions_mut().insert(MayNotList);
+        }
+        Ok(())
+    }
+
+    async fn list_objects_v2(&self, request: &mut S3Request<ListObjectsV2Input>) -> S3Result<()> {
+        let Rights::Policy(policy) = self.rights(request.credentials.as_ref()) else { return Ok(()) };
+        let ListObjectsV2Input { bucket, prefix, delimiter, .. } = &request.input;
+        let (prefix, delimiter) = (prefix.as_deref(), delimiter.as_deref());
+        let asked = Asked { action: "s3:ListBucket", bucket, key: None, prefix, delimiter };
+        if policy.allows(&asked) { Ok(()) } else { Err(denied()) }
     }
 }
 

@@ -5,7 +5,7 @@
 //! | [`store`], [`upload`], [`listing`] | buckets, objects, multipart uploads, pages of keys |
 //! | [`checksum`] | `ETag`s and the checksums that clients send |
 //! | [`fault`] | what a test makes go wrong, before or after the work is done |
-//! | [`access`] | keys and what they may do; host names |
+//! | [`access`], [`policy`] | keys and what they may do; host names |
 //! | `service`, [`server`] | the store behind the protocol, and the listener |
 //!
 //! One lock covers the whole store, so that each operation happens at one moment: of many conditional writes to a
@@ -15,6 +15,7 @@ pub mod access;
 pub mod checksum;
 pub mod fault;
 pub mod listing;
+pub mod policy;
 pub mod server;
 mod service;
 pub mod store;
@@ -24,5 +25,6 @@ pub mod upload;
 
 pub use access::{Keys, Rights};
 pub use fault::{Fault, Faults, Moment, Operation, Rule, Script, Spoilt};
+pub use policy::Policy;
 pub use server::{serve, serve_with};
 pub use store::Store;

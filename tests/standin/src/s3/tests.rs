@@ -277,6 +277,56 @@ async fn faults_strike_before_and_after_the_work() {
     assert_eq!(script.left(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_allows_what_it_names_and_hides_what_is_absent_from_whoever_may_not_list() {
+    let store = Store::new();
+    store.create_bucket("bucket").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let policy = |condition: &str| {
+        let text = format!(
+            r#"{{"Version": "2012-10-17", "Statement": [
+                {{"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::bucket/p/*"}},
+                {{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket"{condition}}}]}}"#
+        );
+        Rights::Policy(Arc::new(Policy::parse(&text).unwrap()))
+    };
+    let below = policy(r#", "Condition": {"StringLike": {"s3:prefix": "p/*"}}"#);
+    let keys = Keys::one("key", "secret").with("below", "secret", below).with("all", "secret", policy(""));
+    tokio::spawn(serve_with(listener, Arc::clone(&store), keys));
+    let below = connect(&endpoint, "below", "secret", true);
+    let all = connect(&endpoint, "all", "secret", true);
+
+    let list = |prefix: &str| below.list_objects_v2().bucket("bucket").prefix(prefix).send();
+    below.put_object().bucket("bucket").key("p/a").body(body("a")).send().await.unwrap();
+    below.get_object().bucket("bucket").key("p/a").send().await.unwrap();
+    let upload = below.create_multipart_upload().bucket("bucket").key("p/b").send().await.unwrap();
+    assert_eq!(list("p/").await.unwrap().contents().len(), 1);
+    assert_eq!(failure(&list("q/").await.unwrap_err()), "AccessDenied");
+    assert_eq!(failure(&below.list_objects_v2().bucket("bucket").send().await.unwrap_err()), "AccessDenied");
+    let outside = below.put_object().bucket("bucket").key("q/a").body(body("a")).send().await.unwrap_err();
+    assert_eq!(failure(&outside), "AccessDenied");
+    let delete = below.delete_object().bucket("bucket").key("p/a").send().await.unwrap_err();
+    assert_eq!(failure(&delete), "AccessDenied");
+    let abort = below.abort_multipart_upload().bucket("bucket").key("p/b");
+    let abort = abort.upload_id(upload.upload_id.unwrap()).send().await.unwrap_err();
+    assert_eq!(failure(&abort), "AccessDenied");
+    let uploads = below.list_multipart_uploads().bucket("bucket").prefix("p/").send().await.unwrap_err();
+    assert_eq!(failure(&uploads), "AccessDenied");
+
+    let status = |error: &SdkError<_, aws_sdk_s3::config::http::HttpResponse>| {
+        error.raw_response().map(|response| response.status().as_u16())
+    };
+    let absent = |client: &Client| client.head_object().bucket("bucket").key("p/absent").send();
+    assert_eq!(status(&absent(&below).await.unwrap_err()), Some(403));
+    assert_eq!(status(&absent(&all).await.unwrap_err()), Some(404));
+    let absent = |client: &Client| client.get_object().bucket("bucket").key("p/absent").send();
+    assert_eq!(failure(&absent(&below).await.unwrap_err()), "AccessDenied");
+    assert_eq!(failure(&absent(&all).await.unwrap_err()), "NoSuchKey");
+    below.head_bucket().bucket("bucket").send().await.unwrap_err();
+    all.head_bucket().bucket("bucket").send().await.unwrap();
+}
+
 /// Spoils the next answers of an object, one after the other.
 fn spoil(store: &Store, spoilt: impl IntoIterator<Item = Spoilt>) {
     let rule = |spoilt| Rule {

@@ -9,6 +9,7 @@ mod partitions;
 mod purge;
 mod reads;
 mod restore;
+mod rights;
 mod rows;
 mod scans;
 mod strict;

@@ -73,6 +73,7 @@ pub fn run(call: &Call<'_>, args: &[Param]) -> Result<Outcome, SqlError> {
         outcome.messages.push(message(14243, 0, format!("Job 'cdc.{database}_capture' started successfully.")));
     }
     if state.jobs.cleanup.is_none() && made {
+        state.jobs.made = true;
         state.jobs.cleanup = Some(Jobs::default_cleanup());
         outcome.messages.push(message(14243, 0, format!("Job 'cdc.{database}_cleanup' started successfully.")));
     }

@@ -248,6 +248,7 @@ pub fn add(call: &Call<'_>, args: &[Param]) -> Result<Outcome, SqlError> {
         let text = format!("The specified @job_name ('cdc.{database}_{}') already exists.", job.word());
         return Err(SqlError::new(14261, text));
     }
+    state.jobs.made = true;
     match job {
         JobType::Capture => state.jobs.capture = Some(state.jobs.default_capture()),
         JobType::Cleanup => state.jobs.cleanup = Some(Jobs::default_cleanup()),

@@ -297,24 +297,15 @@ impl Binder<'_> {
         if same(schema, "cdc") && same(database, &self.environment.shared.database) {
             let environment = self.environment;
             let columns = environment.shared.cdc.relation(last).ok_or_else(|| invalid_object(&full))?;
-            let allowed = environment.is_member_of("db_owner")
-                || environment.is_member_of("db_datareader")
-                || environment.may_read_cdc();
-            if !allowed {
-                return Err(SqlError::new(
-                    229,
-                    format!(
-                        "The SELECT permission was denied on the object '{last}', database '{database}', schema 'cdc'."
-                    ),
-                )
-                .severity(14)
-                .state(5));
+            if !environment.may_read_cdc() {
+                return Err(views::rights::denied(last, database, "cdc"));
             }
             let source = NeededSource::Cdc { name: last.clone(), seen: Seen::default() };
             return self.needed_source(source, columns, known_as, plain.then(|| "cdc".to_owned()));
         }
         let (view, user) =
             views::find(database, schema, last, environment_database(self)).ok_or_else(|| invalid_object(&full))?;
+        views::rights::check(self.environment, view)?;
         self.needed_source(NeededSource::View(view, user), (view.columns)(), known_as, plain.then(|| schema.to_owned()))
     }
 
@@ -402,13 +393,5 @@ pub fn ordered_legally(query: &Query) -> bool {
 
 /// 229.
 pub fn denied(permission: &str, table: &Table, database: &str) -> SqlError {
-    SqlError::new(
-        229,
-        format!(
-            "The {permission} permission was denied on the object '{}', database '{database}', schema '{}'.",
-            table.name, table.schema
-        ),
-    )
-    .severity(14)
-    .state(5)
+    views::rights::refused(permission, &table.name, database, &table.schema)
 }

@@ -231,7 +231,12 @@ fn object_id(environment: &Environment, text: &str, kind: Option<&str>) -> Optio
     }
     let is_table = kind.is_none_or(|kind| kind.trim().eq_ignore_ascii_case("U"));
     if let Some(table) = environment.find_table(&parts).filter(|_| is_table) {
-        return Some(i64::from(table.id));
+        return environment.sees(&table).then(|| i64::from(table.id));
+    }
+    let database = if parts.len() == 3 { parts[0].as_str() } else { environment.database.as_str() };
+    if same(database, "msdb") && parts.last().is_some_and(|name| same(name, "cdc_jobs")) {
+        let there = environment.shared.cdc.has_jobs_table() && environment.may_read_msdb("cdc_jobs");
+        return there.then_some(1_899_153_811);
     }
     super::super::views::object::named(environment, &parts, kind)
 }
@@ -247,10 +252,18 @@ fn number(call: &Call<'_>, args: &[Value]) -> Result<Value> {
         "DB_ID" => database_id(environment, text(0)),
         "OBJECT_ID" => object_id(environment, text(0), optional(1)),
         "SCHEMA_ID" => environment.catalog.schema(text(0)).map(|(id, _)| i64::from(id)),
+        "USER_ID" | "DATABASE_PRINCIPAL_ID" if same(&environment.database, "msdb") => {
+            let user = environment.catalog.state.msdb.iter().position(|user| same(&user.name, text(0)));
+            user.and_then(|at| i64::try_from(at + 5).ok())
+        }
         "USER_ID" | "DATABASE_PRINCIPAL_ID" => {
             environment.catalog.principal(text(0)).map(|principal| i64::from(principal.id))
         }
-        "SUSER_ID" => Some(if same(text(0), "sa") { 1 } else { 256 }),
+        "SUSER_ID" if same(text(0), &environment.shared.user) => Some(1),
+        "SUSER_ID" => {
+            let login = environment.catalog.state.logins.iter().position(|login| same(&login.name, text(0)));
+            login.and_then(|at| i64::try_from(at + 257).ok())
+        }
         "TYPE_ID" => {
             let name = split_name(text(0)).pop().unwrap_or_default();
             types::TYPES
@@ -260,6 +273,7 @@ fn number(call: &Call<'_>, args: &[Value]) -> Result<Value> {
         }
         "COL_LENGTH" => environment
             .find_table(&split_name(text(0)))
+            .filter(|table| environment.sees(table))
             .and_then(|table| table.column(text(1)).map(|column| i64::from(types::facets(column.ty).0))),
         "IS_MEMBER" | "IS_ROLEMEMBER" => {
             let known = environment.catalog.principal(text(0)).is_some_and(|principal| principal.role);
@@ -296,6 +310,7 @@ fn name_of(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     let id = integer(args, 0);
     let small = i32::try_from(id).unwrap_or(0);
     let table = environment.catalog.tables.get(&small).or_else(|| environment.local.get(&small));
+    let table = table.filter(|table| environment.sees(table));
     let found = match call.text() {
         "DB_NAME" => ["master", "tempdb", "model", "msdb", environment.shared.database.as_str()]
             .get(usize::try_from(id - 1).unwrap_or(usize::MAX))

@@ -336,6 +336,17 @@ impl SqlSession {
                 format!("Database '{name}' does not exist. Make sure that the name is entered correctly."),
             ));
         };
+        let environment = self.enter()?;
+        let login = &environment.login;
+        let mut principals = environment.catalog.state.principals.iter();
+        let is_user_of_it =
+            environment.sysadmin || principals.any(|user| user.login.as_ref().is_some_and(|own| same(own, login)));
+        if same(&found, &self.shared.database) && !is_user_of_it {
+            let text = format!(
+                "The server principal \"{login}\" is not able to access the database \"{found}\" under the current security context."
+            );
+            return Err(SqlError::new(916, text).severity(14));
+        }
         let old = std::mem::replace(&mut self.database, found);
         sink.database_changed(&old, &self.database);
         let message =

@@ -11,6 +11,7 @@ mod define;
 mod insert;
 mod into;
 mod merge;
+mod msdb;
 mod needed;
 mod option;
 mod output;

@@ -6,14 +6,16 @@ use super::super::script::Security;
 use super::super::session::SqlSession;
 use crate::value::SqlError;
 
-fn no_principal(kind: &str, name: &str, verb: &str) -> SqlError {
+/// 15151.
+pub fn no_principal(kind: &str, name: &str, verb: &str) -> SqlError {
     SqlError::new(
         15151,
         format!("Cannot {verb} the {kind} '{name}', because it does not exist or you do not have permission."),
     )
 }
 
-fn taken(name: &str) -> SqlError {
+/// 15023.
+pub fn taken(name: &str) -> SqlError {
     SqlError::new(15023, format!("User, group, or role '{name}' already exists in the current database."))
 }
 
@@ -41,6 +43,9 @@ impl SqlSession {
                 | Security::DropLogin(_)
                 | Security::Member { server: true, .. }
         );
+        if !server && same(&self.database, "msdb") {
+            return self.msdb_security(statement);
+        }
         let home = self.database.clone();
         if server {
             // Logins belong to the server, whichever database the session is in.

@@ -157,7 +157,7 @@ fn of_table(table: &Table) -> Vec<Vec<Value>> {
 
 fn all_columns(sight: &Sight<'_>) -> Vec<Vec<Value>> {
     let mut rows: Vec<Vec<Value>> = sight.tables().into_iter().flat_map(|table| of_table(table)).collect();
-    if sight.user && sight.environment.shared.cdc.enabled() {
+    if sight.user && sight.environment.shared.cdc.enabled() && sight.environment.may_read_cdc() {
         let cdc = &sight.environment.shared.cdc;
         for (object, name) in cdc.objects() {
             for (at, column) in cdc.relation(&name).unwrap_or_default().iter().enumerate() {

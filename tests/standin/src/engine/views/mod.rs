@@ -6,6 +6,7 @@ mod index;
 mod information;
 pub mod object;
 mod partition;
+pub mod rights;
 pub mod server;
 
 use std::collections::BTreeMap;
@@ -31,13 +32,7 @@ impl Sight<'_> {
     pub fn tables(&self) -> Vec<&Arc<Table>> {
         static NONE: BTreeMap<i32, Arc<Table>> = BTreeMap::new();
         let all = if self.user { &self.environment.catalog.tables } else { &NONE };
-        // Without any right on a table, a login does not see it.
-        let sees = |table: &&Arc<Table>| {
-            ["SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "REFERENCES", "VIEW DEFINITION"]
-                .iter()
-                .any(|right| self.environment.may(right, table))
-        };
-        all.values().filter(sees).collect()
+        all.values().filter(|table| self.environment.sees(table)).collect()
     }
 
     /// The id of a schema.

@@ -130,7 +130,7 @@ fn cdc_schema(sight: &Sight<'_>) -> i64 {
 
 /// The tables of schema `cdc`: id and name.
 fn cdc_tables(environment: &Environment) -> Vec<(i64, String)> {
-    if !environment.shared.cdc.enabled() {
+    if !environment.shared.cdc.enabled() || !environment.may_read_cdc() {
         return Vec::new();
     }
     let known = environment.shared.cdc.objects();

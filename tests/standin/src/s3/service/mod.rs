@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
+use crate::s3::access::hide_absence;
 use crate::s3::checksum::{Algorithm, Claims, Sum};
 use crate::s3::fault::{Fault, Operation};
 use crate::s3::server::{dropped, injected};
@@ -218,9 +219,9 @@ impl S3 for Service {
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let input = req.input;
+        let (input, extensions) = (req.input, req.extensions);
         faulty!(self, "HeadObject", input.bucket, input.key, {
-            let object = self.store.get(&input.bucket, &input.key)?;
+            let object = hide_absence(self.store.get(&input.bucket, &input.key), &extensions)?;
             check_read(&object, input.if_match.as_ref(), input.if_none_match.as_ref())?;
             let mut output = HeadObjectOutput {
                 accept_ranges: Some("bytes".to_owned()),

@@ -7,16 +7,17 @@ use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob};
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
 use super::{Service, check_read, checksum_type, etag, show_sum};
+use crate::s3::access::hide_absence;
 use crate::s3::checksum::{Algorithm, Sum};
 use crate::s3::fault::{Fault, Operation, Spoilt};
 
 impl Service {
     /// An object, or a range of it.
     pub(super) async fn give_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = req.input;
+        let (input, extensions) = (req.input, req.extensions);
         let operation = Operation { name: "GetObject", bucket: &input.bucket, key: &input.key };
         self.strike(&operation, false).await?;
-        let mut given = self.look_up(&input);
+        let mut given = hide_absence(self.look_up(&input), &extensions);
         match (self.store.fault(&operation, true), &mut given) {
             (Fault::Body(spoilt), Ok((output, body))) => spoil(output, body, spoilt),
             (fault, _) => Self::suffer(fault).await?,

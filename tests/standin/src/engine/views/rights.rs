@@ -1,0 +1,47 @@
+//! Views that not everybody may read.
+
+use super::View;
+use crate::engine::environment::Environment;
+use crate::engine::error::{Result, invalid_object};
+use crate::value::SqlError;
+
+/// 229.
+pub fn refused(permission: &str, name: &str, database: &str, schema: &str) -> SqlError {
+    let text = format!(
+        "The {permission} permission was denied on the object '{name}', database '{database}', schema '{schema}'."
+    );
+    SqlError::new(229, text).severity(14).state(5)
+}
+
+/// 229, for SELECT.
+pub fn denied(name: &str, database: &str, schema: &str) -> SqlError {
+    refused("SELECT", name, database, schema)
+}
+
+/// Refuses a view to whoever may not read it.
+///
+/// # Errors
+/// 229 in `msdb`, 297 for what tells the state of a database, 300 for that of the server.
+pub fn check(environment: &Environment, view: &View) -> Result<()> {
+    let granted = |rights: &[&str]| {
+        environment.is_member_of("db_owner") || rights.iter().any(|right| environment.granted(right, &[0]))
+    };
+    match view.name {
+        "cdc_jobs" if !environment.shared.cdc.has_jobs_table() => Err(invalid_object("msdb.dbo.cdc_jobs")),
+        "cdc_jobs" | "restorehistory" if !environment.may_read_msdb(view.name) => {
+            Err(denied(view.name, "msdb", view.schema))
+        }
+        "dm_cdc_log_scan_sessions" | "dm_cdc_errors" | "dm_db_partition_stats"
+            if !granted(&["VIEW DATABASE STATE", "VIEW DATABASE PERFORMANCE STATE", "VIEW SERVER STATE"]) =>
+        {
+            Err(SqlError::new(297, "The user does not have permission to perform this action."))
+        }
+        "dm_exec_connections" | "dm_server_services" | "dm_hadr_database_replica_states" | "dm_os_sys_info"
+            if !environment.sysadmin && !environment.granted("VIEW SERVER STATE", &[0]) =>
+        {
+            let text = "VIEW SERVER STATE permission was denied on object 'server', database 'master'.";
+            Err(SqlError::new(300, text).severity(14))
+        }
+        _ => Ok(()),
+    }
+}
