@@ -8,6 +8,7 @@ pub mod delsert;
 pub mod postgres;
 pub mod types;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::manifest::Manifest;
 use crate::position::Position;
-use crate::table::Table;
+use crate::table::{ColumnType, Table};
 
 /// A table's place in the target: where its rows go and how its columns are called and typed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct TargetTable {
     pub key: Vec<usize>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+    /// Names of the source that are too long for the target, each with what stands for it there.
+    pub shortened: BTreeMap<String, String>,
 }
 
 /// A column of a target table.
@@ -45,6 +48,10 @@ pub struct TargetColumn {
     pub name: String,
     /// Type, in the target's SQL.
     pub sql_type: String,
+    /// What it holds at the source.
+    pub column_type: ColumnType,
+    /// The type that the target gives it unless another is configured.
+    pub own_type: String,
     /// Whether NULL is allowed.
     pub nullable: bool,
 }

@@ -5,6 +5,7 @@
 //! | [`connect`] | address, TLS, session settings |
 //! | [`failure`] | what the server says, as one of our kinds |
 //! | [`shape`] | tables as the catalogue has them, against tables as they should be |
+//! | [`key`] | which types a key may have |
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
 //! | [`load`] | the one transaction of a load |
@@ -13,6 +14,7 @@
 pub mod connect;
 pub mod copy;
 pub mod failure;
+pub mod key;
 pub mod load;
 pub mod prepare;
 pub mod reshape;
@@ -35,8 +37,12 @@ use crate::table::Table;
 use crate::target::delsert::{self, NameRules, Objects, quote};
 use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
 
-/// Names have 63 bytes, and no column may be called like one of the system's.
-const NAMES: NameRules = NameRules { limit: 63, reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"] };
+/// Names have 63 bytes, no column may be called like one of the system's, and no schema begin like them.
+const NAMES: NameRules = NameRules {
+    limit: 63,
+    reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"],
+    reserved_schemas: &["pg_", "information_schema"],
+};
 
 /// A connection to PostgreSQL. Dropped, it is closed at once, which ends its transaction.
 #[derive(Debug)]

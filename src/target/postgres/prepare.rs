@@ -6,7 +6,7 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::failure::Server;
-use super::{objects, read_watermark, shape};
+use super::{key, objects, read_watermark, shape};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
@@ -129,6 +129,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
     let mark = find(transaction, server, SCHEMA, &objects.mark_name).await?;
     let watermark = if mark.is_some() { read_watermark(transaction, server, table).await? } else { None };
     let types = shape::wanted(transaction, server, table).await?;
+    key::check(transaction, server, table, &types).await?;
     match find(transaction, server, &table.schema, &table.name).await? {
         None => {
             statements.push(create_production(table, &objects));
@@ -142,7 +143,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
         }
         // What was accepted once takes its form from the batches.
         Some(production) if mark.is_some() => {
-            let hindrances = shape::hindrances(&production);
+            let hindrances = shape::hindrances(&production, table);
             if !hindrances.is_empty() {
                 return Err(shape_error(&objects, &hindrances));
             }

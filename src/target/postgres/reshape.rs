@@ -1,7 +1,7 @@
 //! A table that changes its form with a batch: columns that begin to flow, types that became wider, and, before a
 //! snapshot, whatever differs. In the load's own transaction, so that form and rows are always of one batch.
 
-use super::shape::{Relation, Type, holds};
+use super::shape::{Relation, Type, holds, inexact};
 use crate::manifest::{BatchKind, Manifest};
 use crate::target::TargetTable;
 use crate::target::delsert::quote;
@@ -25,7 +25,7 @@ pub fn statements(
     ours: bool,
 ) -> Result<Vec<String>, Vec<String>> {
     let snapshot = manifest.kind == BatchKind::Snapshot;
-    let (mut statements, mut differences) = (Vec::new(), Vec::new());
+    let (mut statements, mut differences) = (Vec::new(), inexact(production, table));
     let alter = |change: String| format!("ALTER TABLE {name} {change}");
     let key: Vec<_> = table.key.iter().map(|&at| table.columns[at].name.as_str()).collect();
     // Of a table that was there before, the primary key is its owner's affair.

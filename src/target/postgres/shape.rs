@@ -10,8 +10,10 @@ use crate::target::delsert::OPERATION;
 /// A type as the catalogue knows it: number and modifier, by which alone types are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
-    number: u32,
-    modifier: i32,
+    /// Its number.
+    pub number: u32,
+    /// What stands in its brackets, as the engine writes that; −1 for nothing.
+    pub modifier: i32,
 }
 
 impl Type {
@@ -68,6 +70,8 @@ pub struct Present {
     pub filled: bool,
     /// Whether it refuses to be written.
     pub generated: bool,
+    /// Its collation, if that takes texts for equal whose bytes are not.
+    pub inexact: Option<String>,
 }
 
 /// A table that is there.
@@ -92,8 +96,10 @@ const COLUMNS: &str = "SELECT a.attname::text, \
        CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END, \
        CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, \
        pg_catalog.format_type(a.atttypid, a.atttypmod), \
-       a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a' \
+       a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a', \
+       CASE WHEN NOT l.collisdeterministic THEN l.collname::text END \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+     LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation \
      WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const FOLLOWERS: &str = "SELECT f.conname::text || ' of ' || f.conrelid::pg_catalog.regclass::text \
@@ -139,6 +145,7 @@ fn present(row: &Row) -> Result<Present, tokio_postgres::Error> {
         required: row.try_get(4)?,
         filled: row.try_get(5)?,
         generated: row.try_get(6)?,
+        inexact: row.try_get(7)?,
     })
 }
 
@@ -174,17 +181,30 @@ pub fn staging_fits(staging: &Relation, table: &TargetTable, types: &[Type]) -> 
 }
 
 /// What of a production table makes loads impossible or wrong, whatever a batch brings, each in words.
-pub fn hindrances(production: &Relation) -> Vec<String> {
+pub fn hindrances(production: &Relation, table: &TargetTable) -> Vec<String> {
     if !matches!(production.kind.as_str(), "r" | "p") {
         return vec!["it is not a table".to_owned()];
     }
     let carries = |follower| format!("foreign key {follower} changes rows when ours are deleted and inserted again");
-    production.followers.iter().map(carries).collect()
+    production.followers.iter().map(carries).chain(inexact(production, table)).collect()
+}
+
+/// Key columns whose collation takes texts for one that are two at the source, each in words.
+pub fn inexact(production: &Relation, table: &TargetTable) -> Vec<String> {
+    let in_key = |present: &&Present| table.key.iter().any(|&at| table.columns[at].name == present.name);
+    let told = |present: &Present| {
+        let collation = present.inexact.as_ref()?;
+        let name = &present.name;
+        Some(format!(
+            "key column '{name}' has collation {collation}, which takes texts for one that are two at the source"
+        ))
+    };
+    production.columns.iter().filter(in_key).filter_map(told).collect()
 }
 
 /// What of a production table that no batch was loaded into cannot be mended by adding columns, each difference in words.
 pub fn differences(production: &Relation, table: &TargetTable, types: &[Type]) -> Vec<String> {
-    let mut differences = hindrances(production);
+    let mut differences = hindrances(production, table);
     for (at, (wanted, wanted_type)) in table.columns.iter().zip(types).enumerate() {
         let name = &wanted.name;
         let Some(present) = production.columns.iter().find(|present| present.name == *name) else {
