@@ -10,6 +10,7 @@ mod resolve;
 pub use resolve::parse_duration;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use secrecy::SecretString;
 
 use crate::error::{Error, Kind, Result};
 use crate::loss::{Loss, Policies};
-use crate::table::{TableName, same_but_for_case};
+use crate::table::{TableName, is_unprintable, same_but_for_case};
 
 /// The configuration: what all tasks need resolved, and the sections that are resolved when used.
 #[derive(Debug)]
@@ -261,8 +262,8 @@ pub struct Naming {
 /// `[[table]]`: where a table differs.
 #[derive(Debug, Clone, Default)]
 pub struct TableOptions {
-    /// The table's name, as the source spells it.
-    pub name: String,
+    /// The table's name, as the source spells it; absent where nothing is configured for a table.
+    pub name: Option<TableName>,
     /// Columns that do not flow.
     pub exclude_columns: Vec<String>,
     /// Target types, by column.
@@ -359,16 +360,23 @@ impl Config {
 
     /// What `[[table]]` says of a table; the names are compared by `same`, as the source compares them.
     pub fn options(&self, table: &TableName, same: impl Fn(&str, &str) -> bool) -> TableOptions {
-        let plain = format!("{}.{}", table.schema, table.name);
-        let found = self.tables.iter().find(|options| {
-            same(&options.name, &plain)
-                || options
-                    .name
-                    .parse::<TableName>()
-                    .is_ok_and(|name| same(&name.schema, &table.schema) && same(&name.name, &table.name))
-        });
+        let is_named = |name: &TableName| same(&name.schema, &table.schema) && same(&name.name, &table.name);
+        let found = self.tables.iter().find(|options| options.name.as_ref().is_some_and(is_named));
         found.cloned().unwrap_or_default()
     }
+}
+
+/// A text as the configuration takes it for itself: quoted, and no variable of the environment.
+pub fn literal(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for letter in text.replace("${", "$${").chars() {
+        match letter {
+            '"' | '\\' => literal.extend(['\\', letter]),
+            _ if is_unprintable(letter) => drop(write!(literal, "\\u{:04X}", u32::from(letter))),
+            _ => literal.push(letter),
+        }
+    }
+    literal + "\""
 }
 
 #[cfg(test)]

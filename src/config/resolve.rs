@@ -13,6 +13,7 @@ use super::{
 };
 use crate::error::{Error, Kind, Result};
 use crate::loss::{Loss, Policies};
+use crate::table::{Pattern, TableName};
 
 fn wrong(message: String) -> Error {
     Error::new(Kind::Config, message)
@@ -171,7 +172,15 @@ pub fn patterns(raw: &raw::Source) -> Result<(Vec<String>, Vec<String>)> {
         return Err(wrong("source.include is missing or empty".to_owned())
             .advice("Name the tables to sync, such as include = [\"Sales.*\"], or [\"*\"] for all"));
     }
-    Ok((include, list("source.exclude", raw.exclude.as_ref())?))
+    let exclude = list("source.exclude", raw.exclude.as_ref())?;
+    for (key, text) in include.iter().map(|text| ("include", text)).chain(exclude.iter().map(|text| ("exclude", text)))
+    {
+        if let Err(error) = text.parse::<Pattern>() {
+            return Err(wrong(format!("source.{key}: {error}"))
+                .advice("Within brackets every character stands for itself: dbo.[a*b] is the table a*b"));
+        }
+    }
+    Ok((include, exclude))
 }
 
 pub fn source(raw: &raw::Source) -> Result<Source> {
@@ -238,9 +247,14 @@ pub fn bucket(raw: &raw::Bucket) -> Result<Bucket> {
     let part_size = quantity(size.trim(), &units)
         .filter(|size| (1..=48_000_000_000).contains(size))
         .ok_or_else(|| wrong(format!("bucket.part_size = '{size}': expected 1B to 48GB, such as \"64MiB\"")))?;
+    let prefix = optional("bucket.prefix", raw.prefix.as_ref())?.unwrap_or_default().trim_matches('/').to_owned();
+    let is_wrong = |segment: &str| matches!(segment, "" | "." | "..") || segment.len() > 255;
+    if prefix.contains(crate::table::is_unprintable) || (!prefix.is_empty() && prefix.split('/').any(is_wrong)) {
+        return Err(wrong("bucket.prefix: expected segments of 1 to 255 bytes between slashes, none of them . or .., without control characters".to_owned()));
+    }
     Ok(Bucket {
         name: required("bucket.name", raw.name.as_ref())?,
-        prefix: optional("bucket.prefix", raw.prefix.as_ref())?.unwrap_or_default().trim_matches('/').to_owned(),
+        prefix,
         region: optional("bucket.region", raw.region.as_ref())?,
         compression: choice("bucket.compression", raw.compression.as_ref(), Some(Compression::Zstd), &compressions)?,
         part_size,
@@ -322,8 +336,9 @@ fn values(section: &str, raw: &raw::Values) -> Result<Vec<(Loss, bool)>> {
 }
 
 fn table(raw: &raw::Table) -> Result<TableOptions> {
+    let name = required("table.name", raw.name.as_ref())?;
     Ok(TableOptions {
-        name: required("table.name", raw.name.as_ref())?,
+        name: Some(name.parse::<TableName>().map_err(|error| wrong(format!("table.name: {error}")))?),
         exclude_columns: list("table.exclude_columns", raw.exclude_columns.as_ref())?,
         columns: raw
             .columns

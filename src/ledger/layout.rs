@@ -10,8 +10,11 @@ use crate::table::TableName;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 
-/// Longest a name may be once encoded: two of them, the sync and the rest stay under S3's 1,024 bytes.
-const LONGEST: usize = 300;
+/// Longest a table's folder may be: servers that keep objects as files refuse what a file's name cannot be.
+const LONGEST: usize = 255;
+
+/// Longest the schema may be in a folder that was shortened.
+const LONGEST_SCHEMA: usize = 100;
 
 /// An object's place under a table's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +37,28 @@ pub enum Object {
 }
 
 fn encode(name: &str) -> String {
-    let encoded = utf8_percent_encode(name, ENCODED).to_string();
-    if encoded.len() <= LONGEST {
-        return encoded;
+    utf8_percent_encode(name, ENCODED).to_string()
+}
+
+/// The beginning of an encoded name, no escape cut in two.
+fn beginning(encoded: &str, most: usize) -> &str {
+    let end =
+        (0..=most.min(encoded.len())).rev().find(|end| !encoded[..*end].bytes().rev().take(2).any(|byte| byte == b'%'));
+    let end = if encoded.len() <= most { encoded.len() } else { end.unwrap_or(0) };
+    &encoded[..end]
+}
+
+/// A table's folder. One that is too long ends in a hash of both names.
+fn folder(table: &TableName) -> String {
+    let (schema, name) = (encode(&table.schema), encode(&table.name));
+    if schema.len() + 1 + name.len() <= LONGEST {
+        return format!("{schema}.{name}");
     }
-    let hash = digest::short(&[name], 16);
-    // The tilde is always encoded in a name, so that no other name reads so.
-    format!("{}~{hash}", &encoded[..LONGEST - hash.len() - 1])
+    let hash = digest::short(&[&table.schema, &table.name], 16);
+    let schema = beginning(&schema, LONGEST_SCHEMA);
+    let name = beginning(&name, LONGEST - schema.len() - hash.len() - 2);
+    // The tilde is always encoded in a name, so that no other folder reads so.
+    format!("{schema}.{name}~{hash}")
 }
 
 /// The path of a sync, with a slash at its end.
@@ -50,7 +68,7 @@ pub fn sync_path(sync: &str) -> String {
 
 /// The path of a table, with a slash at its end.
 pub fn table_path(sync: &str, table: &TableName) -> String {
-    format!("{}{}.{}/", sync_path(sync), encode(&table.schema), encode(&table.name))
+    format!("{}{}/", sync_path(sync), folder(table))
 }
 
 /// The table that a folder below a sync's path belongs to; `None` if its name was shortened, or it is no table's.
@@ -115,7 +133,17 @@ mod tests {
         let table = TableName::new("a.b/", "c~d é");
         assert_eq!(table_of(table_path("shop", &table).trim_start_matches("shop/").trim_end_matches('/')), Some(table));
         let long = "表".repeat(128);
-        assert!(path(&long, &long).len() < 700);
+        for (schema, name) in [("s", &*long), (&long, "t"), (&long, &long), (&"x".repeat(128), &"y".repeat(128))] {
+            let path = path(schema, name);
+            let folder = path.trim_start_matches("shop/").trim_end_matches('/');
+            assert!(folder.len() <= LONGEST && folder.contains('~') && table_of(folder).is_none(), "{folder}");
+            let (readable, _) = folder.split_once('~').unwrap();
+            let escapes: Vec<_> = readable.split('%').skip(1).collect();
+            assert!(escapes.iter().all(|escape| escape.len() >= 2), "an escape was cut: {folder}");
+        }
+        assert_ne!(path(&long, "a.b"), path(&format!("{long}.a"), "b"));
+        let kept = "x".repeat(126);
+        assert_eq!(path(&kept, &format!("{kept}yy")), format!("shop/{kept}.{kept}yy/"), "255 bytes stay as they are");
         assert_ne!(path("s", &long), path("s", &format!("{}面", "表".repeat(127))));
 
         let attempt = Uuid::from_u128(7);

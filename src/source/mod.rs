@@ -17,7 +17,7 @@ use crate::manifest::{CommitTime, Fingerprint, Instance};
 use crate::position::Position;
 use crate::retry::Retries;
 use crate::row::RowSink;
-use crate::table::{Column, Table, TableName};
+use crate::table::{Column, Pattern, Table, TableName};
 
 /// What a source says of itself.
 #[derive(Debug, Clone)]
@@ -61,6 +61,8 @@ pub struct SourceTable {
     pub findings: Vec<Finding>,
     /// The columns of its primary key, by which the source captures it unless told otherwise.
     pub primary_key: Vec<String>,
+    /// The index of just the key's columns, by which the source is told to capture it where that is not the primary key.
+    pub key_index: Option<String>,
     /// Tells the table and its columns from others of the same names that stood there before. Opaque.
     pub incarnation: String,
     /// What is known of columns that were altered, in the order of the log.
@@ -361,8 +363,6 @@ pub fn same_name(ignores_case: bool, left: &str, right: &str) -> bool {
 
 /// Whether the include and exclude patterns let a table through.
 pub fn is_included(include: &[String], exclude: &[String], table: &TableName, ignores_case: bool) -> bool {
-    let fold = |text: &str| if ignores_case { text.to_lowercase() } else { text.to_owned() };
-    let name = fold(&format!("{}.{}", table.schema, table.name));
-    let matches = |pattern: &String| crate::table::matches_pattern(&fold(pattern), &name);
+    let matches = |text: &String| text.parse::<Pattern>().is_ok_and(|pattern| pattern.matches(table, ignores_case));
     include.iter().any(matches) && !exclude.iter().any(matches)
 }

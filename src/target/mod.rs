@@ -9,6 +9,7 @@ pub mod fits;
 pub mod postgres;
 pub mod types;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::manifest::Manifest;
 use crate::position::Position;
-use crate::table::Table;
+use crate::table::{ColumnType, Table};
 
 /// A table's place in the target: where its rows go and how its columns are called and typed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct TargetTable {
     pub extra: Option<String>,
     /// What rows do that are there before the first snapshot.
     pub on_existing_rows: OnExistingRows,
+    /// Names of the source that are too long for the target, each with what stands for it there.
+    pub shortened: BTreeMap<String, String>,
 }
 
 /// A column of a target table.
@@ -49,6 +52,10 @@ pub struct TargetColumn {
     pub name: String,
     /// Type, in the target's SQL.
     pub sql_type: String,
+    /// What it holds at the source.
+    pub column_type: ColumnType,
+    /// The type that the target gives it unless another is configured.
+    pub own_type: String,
     /// Whether NULL is allowed.
     pub nullable: bool,
 }

@@ -46,7 +46,7 @@ fn postgres(column_type: ColumnType) -> String {
 /// What `[[table]]` says of a table: the entry spelled as the source spells it before one that differs by case.
 pub fn options(config: &Config, table: &TableName) -> TableOptions {
     let exact = config.options(table, |left, right| left == right);
-    if exact.name.is_empty() { config.options(table, same_but_for_case) } else { exact }
+    if exact.name.is_none() { config.options(table, same_but_for_case) } else { exact }
 }
 
 /// Checks what is configured for single columns of a table, given as the source has it and as it flows.

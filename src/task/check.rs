@@ -12,7 +12,7 @@ use super::load::{next, table_to_tail};
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::{Created, Upload};
-use crate::config::{Config, Target as TargetConfig};
+use crate::config::{Config, Target as TargetConfig, literal};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
@@ -197,17 +197,26 @@ fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
         }
     }
     for ((schema, table), clashing) in taken.into_iter().filter(|(_, tables)| tables.len() > 1) {
-        let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().to_string()).collect();
+        let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().clone()).collect();
         for at in clashing {
-            flows[at].block(
-                Error::new(
-                    Kind::NameClash,
-                    format!("{} all go to the target table {schema}.{table}", names.join(" and ")),
-                )
-                .advice("Set target.schema_map so that they go to different schemas, or exclude all but one"),
-            );
+            let told: Vec<_> = names.iter().map(ToString::to_string).collect();
+            let message = format!("{} all go to the target table {schema}.{table}", told.join(" and "));
+            flows[at].block(Error::new(Kind::NameClash, message).advice(apart(&names)));
         }
     }
+}
+
+/// How tables are kept apart that fall together.
+fn apart(names: &[TableName]) -> String {
+    let excluded = names.iter().map(|name| format!("exclude = [{}]", literal(&name.to_string())));
+    let exclude = format!("leave out all but one: {}", excluded.collect::<Vec<_>>().join(" or "));
+    let schemas: BTreeSet<_> = names.iter().map(|name| &name.schema).collect();
+    if schemas.len() < names.len() {
+        return format!("Rename one at the source, or {exclude}");
+    }
+    let map = schemas.iter().enumerate().map(|(at, schema)| format!("{} = \"schema{}\"", literal(schema), at + 1));
+    let map = map.collect::<Vec<_>>().join(", ");
+    format!("Send them to different schemas: schema_map = {{ {map} }} in place of target.schema; or {exclude}")
 }
 
 /// Tells which tables have something to do, by the cut.
@@ -264,6 +273,10 @@ impl<T: Target> Shared<T> {
         if self.resume && view.tail().is_some() {
             summary = table_to_tail(&self.config, &self.ledger, &mut target, &flow.name).await?;
         }
+        for (source, short) in &place.shortened {
+            tracing::info!(table = %flow.name, "'{source}' is too long for the target and is '{short}' there");
+        }
+        summary.shortened.clone_from(&place.shortened);
         self.remove_orphans(&flow.name, at).await?;
         if opened || !prepared.changes.is_empty() {
             summary.status = TableStatus::Done;

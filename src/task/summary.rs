@@ -1,5 +1,6 @@
 //! The summary: one JSON line, last on stdout, that Airflow and people read; and the exit code.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use crate::finding::Finding;
 use crate::loss::Losses;
 use crate::position::Position;
 use crate::retry::{self, Disposition, Retries};
-use crate::table::TableName;
+use crate::table::{TableName, escape_json};
 
 /// How a table fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,6 +63,9 @@ pub struct TableSummary {
     pub error_kind: Option<&'static str>,
     /// What was tried again at the source, and how often.
     pub retries: Retries,
+    /// Names that are too long for the target, each with what stands for it there; told by check.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shortened: BTreeMap<String, String>,
 }
 
 impl TableSummary {
@@ -81,6 +85,7 @@ impl TableSummary {
             error: None,
             error_kind: None,
             retries: Retries::new(),
+            shortened: BTreeMap::new(),
         }
     }
 
@@ -259,6 +264,7 @@ impl Report {
                     mine.error = mine.error.take().or(theirs.error);
                     mine.error_kind = mine.error_kind.or(theirs.error_kind);
                     add(&mut mine.retries, theirs.retries);
+                    mine.shortened.extend(theirs.shortened);
                 }
             }
         }
@@ -340,7 +346,8 @@ impl Summary {
     }
 
     fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+        let json = serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        escape_json(&json)
     }
 }
 

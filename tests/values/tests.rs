@@ -31,7 +31,8 @@ async fn r9_each_loss_stops_the_table_until_the_configuration_takes_it_for_the_c
     let values: Vec<_> = LOSSES.iter().map(|(_, _, value, ..)| *value).collect();
     sql.run(&format!("CREATE TABLE dbo.Lossy (id int NOT NULL PRIMARY KEY, {})", columns.join(", "))).await?;
     sql.run(&format!("INSERT INTO dbo.Lossy VALUES (1, {})", values.join(", "))).await?;
-    let strict: String = LOSSES.iter().map(|(loss, ..)| format!("{loss} = \"fail\"\n")).collect();
+    let strict: Vec<_> = LOSSES.iter().map(|(loss, ..)| format!("{loss} = \"fail\"")).collect();
+    let strict = strict.join("\n");
     let types: Vec<_> =
         LOSSES.iter().filter_map(|(loss, .., to)| Some(format!("\"{loss} A\" = \"{}\"", (*to)?))).collect();
     // Each column's policy takes its own loss; of one of them it takes all others instead.

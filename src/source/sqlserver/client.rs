@@ -22,6 +22,8 @@ pub struct Client {
 pub enum Parameter {
     /// bigint.
     Integer(i64),
+    /// float.
+    Float(f64),
     /// nvarchar.
     Text(String),
     /// varbinary.
@@ -131,6 +133,7 @@ fn bind(sql: &str, parameters: Vec<Parameter>) -> Query<'_> {
     for parameter in parameters {
         match parameter {
             Parameter::Integer(value) => query.bind(value),
+            Parameter::Float(value) => query.bind(value),
             Parameter::Text(value) => query.bind(value),
             Parameter::Bytes(value) => query.bind(value),
         }

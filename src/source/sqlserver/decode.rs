@@ -131,8 +131,8 @@ pub fn parameter(data: &ColumnData<'static>, column: &Column) -> Result<Paramete
                 if scale == 0 { String::new() } else { format!(".{fraction:0width$}", width = usize::from(scale)) };
             Parameter::Text(format!("{sign}{whole}{fraction}"))
         }
-        Cell::Float32(value) => Parameter::Text(format!("{value:e}")),
-        Cell::Float64(value) => Parameter::Text(format!("{value:e}")),
+        Cell::Float32(value) => Parameter::Float(value.into()),
+        Cell::Float64(value) => Parameter::Float(value),
         Cell::Date(days) => Parameter::Text(timestamp_text(days, 0, 0)[..10].to_owned()),
         Cell::Time(ticks, scale) => Parameter::Text(time_text(ticks, digits(scale))),
         Cell::Timestamp(days, ticks, scale) => Parameter::Text(timestamp_text(days, ticks, digits(scale))),

@@ -5,6 +5,7 @@
 //! | `client` | the connection, and its failures told apart |
 //! | `describe` | who the server is and what the login may do |
 //! | `catalog` | tables, columns, keys, capture instances |
+//! | `key` | what identifies a row |
 //! | `altered` | what ALTER COLUMN did, by the history of DDL |
 //! | `types`, `decode` | what each type holds, and the driver's cells as ours |
 //! | `cdc` | enabling, bounds, changes of a window, purging |
@@ -21,6 +22,7 @@ mod cdc;
 mod client;
 mod decode;
 mod describe;
+mod key;
 mod snapshot;
 mod sql;
 mod types;
@@ -49,6 +51,8 @@ pub struct SqlServer {
     admin: Option<Client>,
     database: Option<describe::Database>,
     retries: Retries,
+    /// Rows that a copy reads at a time.
+    range: usize,
 }
 
 /// Runs a statement again while that may mend it.
@@ -65,6 +69,16 @@ macro_rules! again {
 }
 
 impl SqlServer {
+    /// The same with copies in ranges of so many rows, at least one.
+    #[must_use]
+    pub fn with_range(self, rows: usize) -> Self {
+        Self { range: rows.max(1), ..self }
+    }
+
+    async fn reading(&mut self) -> Result<snapshot::Reading> {
+        Ok(snapshot::Reading { isolated: self.database().await?.snapshot_isolation, range: self.range })
+    }
+
     /// Waits and connects anew, or gives the failure back.
     async fn mend_so(&mut self, what: &str, mut error: Error, tries: &mut u32) -> Result<()> {
         loop {
@@ -144,7 +158,7 @@ impl Source for SqlServer {
                 Err(error) => return Err(error),
             }
         };
-        Ok(Self { config: config.clone(), client, admin: None, database: None, retries })
+        Ok(Self { config: config.clone(), client, admin: None, database: None, retries, range: snapshot::RANGE })
     }
 
     async fn mend(&mut self, error: Error, tries: &mut u32) -> Result<()> {
@@ -231,13 +245,13 @@ impl Source for SqlServer {
     }
 
     async fn rows_holding<S: RowSink>(&mut self, table: &Table, columns: &[String], sink: &mut S) -> Result<()> {
-        let isolated = self.database().await?.snapshot_isolation;
-        snapshot::rows(&mut self.client, table, columns, isolated, sink).await
+        let reading = self.reading().await?;
+        snapshot::rows(&mut self.client, table, columns, reading, sink).await
     }
 
     async fn snapshot<S: RowSink>(&mut self, tracked: Tracked<'_>, sink: &mut S) -> Result<Position> {
-        let isolated = self.database().await?.snapshot_isolation;
-        snapshot::copy(&mut self.client, tracked, isolated, sink).await
+        let reading = self.reading().await?;
+        snapshot::copy(&mut self.client, tracked, reading, sink).await
     }
 
     async fn purge(&mut self, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {

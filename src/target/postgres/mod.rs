@@ -7,6 +7,7 @@
 //! | [`shape`] | tables as the catalogue has them, and types against types |
 //! | [`attached`] | the table that people read, with all that belongs to it |
 //! | [`adopt`] | one that was there before: adopted, or refused with all that differs |
+//! | [`key`] | which types a key may have |
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
 //! | [`load`] | the one transaction of a load |
@@ -18,6 +19,7 @@ pub mod attached;
 pub mod connect;
 pub mod copy;
 pub mod failure;
+pub mod key;
 pub mod load;
 pub mod prepare;
 pub mod reshape;
@@ -41,8 +43,12 @@ use crate::table::Table;
 use crate::target::delsert::{self, NameRules, Objects, quote};
 use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
 
-/// Names have 63 bytes, and no column may be called like one of the system's.
-const NAMES: NameRules = NameRules { limit: 63, reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"] };
+/// Names have 63 bytes, no column may be called like one of the system's, and no schema begin like them.
+const NAMES: NameRules = NameRules {
+    limit: 63,
+    reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"],
+    reserved_schemas: &["pg_", "information_schema"],
+};
 
 /// A connection to PostgreSQL. Dropped, it is closed at once, which ends its transaction.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Transaction};
 use super::adopt::Difference;
 use super::attached::{self, Production};
 use super::failure::Server;
-use super::{adopt, objects, read_watermark, shape};
+use super::{adopt, key, objects, read_watermark, shape};
 use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
@@ -157,6 +157,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
     let generation = generation(transaction, server, table).await?;
     let was_loaded = generation.is_some_and(|generation| generation > 0);
     let types = shape::wanted(transaction, server, table).await?;
+    key::check(transaction, server, table, &types).await?;
     let look_up = |error: tokio_postgres::Error| server.failed(&format!("look up {}", objects.production), &error);
     match attached::find(transaction, table).await.map_err(look_up)? {
         None => {

@@ -10,8 +10,10 @@ use crate::target::{TargetColumn, TargetTable};
 /// A type as the catalogue knows it: number and modifier, by which alone types are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
-    number: u32,
-    modifier: i32,
+    /// Its number.
+    pub number: u32,
+    /// What stands in its brackets, as the engine writes that; −1 for nothing.
+    pub modifier: i32,
 }
 
 impl Type {
