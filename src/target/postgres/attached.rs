@@ -118,7 +118,8 @@ const PROPERTIES: &str = "SELECT c.relpersistence = 'p', pg_catalog.row_security
        ARRAY(SELECT needed FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS needed \
           WHERE NOT pg_catalog.has_table_privilege(c.oid, needed)), \
        pg_catalog.quote_ident(current_user), \
-       EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable) \
+       EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgdeferrable AND (t.tgrelid = c.oid \
+          OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass)))) \
      FROM pg_catalog.pg_class c WHERE c.oid = $1";
 
 /// A relation's quoted and qualified name, by an expression of its number.

@@ -9,7 +9,7 @@ use crate::target::TargetTable;
 use crate::target::delsert::{Objects, SCHEMA, literal};
 
 /// Up to this size rows are deleted: that takes no lock that readers feel, and no new file. A larger one, be it of rows
-/// that are gone, is truncated, unless somebody reads it.
+/// that are gone, is truncated, unless somebody reads it. A TRUNCATE takes some 40 ms on a disk, as long as deleting so much.
 const SMALL: i64 = 1 << 20;
 
 /// A table's staging, within a load.

@@ -62,6 +62,11 @@ const ADOPTED: &[(&str, &[(Matter, &str)])] = &[
         &[(Matter::Attached, "foreign key @_of_orderid_fkey of sales.@_of refers to")],
     ),
     (
+        "CREATE TABLE @ (orderid int PRIMARY KEY, note text) PARTITION BY RANGE (orderid); \
+         CREATE TABLE @_all PARTITION OF @ DEFAULT; CREATE TABLE @_of (orderid int REFERENCES @ DEFERRABLE)",
+        &[(Matter::Attached, "foreign key @_of_orderid_fkey of sales.@_of refers to")],
+    ),
+    (
         "CREATE TABLE @ (orderid int PRIMARY KEY, note text); CREATE TRIGGER told AFTER INSERT OR DELETE ON @ \
          FOR EACH ROW EXECUTE FUNCTION sales.nothing()",
         &[(Matter::Attached, "trigger told of sales.@")],

@@ -1,6 +1,6 @@
 //! What `delsert` drops, truncates and deletes is its own: what stands under its names and is not stays as it is.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use delsert::error::Kind;
 use delsert::row::Cell::{Integer, Null, Text};
@@ -9,7 +9,7 @@ use delsert::target::Target;
 
 use super::{Scene, Server, Warehouse, adopted, existing, failure, load_one, loads};
 use crate::contract::batch::{INTEGER, Row, TEXT, orders, table};
-use crate::contract::target::{LONG, place};
+use crate::contract::target::place;
 
 /// The name of the table's own that begins so.
 async fn own(scene: &Scene<Server>, prefix: &str) -> anyhow::Result<String> {
@@ -57,6 +57,9 @@ async fn staging_of_ours_is_made_anew_for_other_columns() -> anyhow::Result<()> 
     Ok(())
 }
 
+/// What one wait for a lock takes, and all loads beside a reader together do not.
+const WAIT: Duration = Duration::from_secs(20);
+
 /// A dump reads every table for as long as it takes, staging too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_every_table_hinders_no_load() -> anyhow::Result<()> {
@@ -68,7 +71,7 @@ async fn a_reader_of_every_table_hinders_no_load() -> anyhow::Result<()> {
     dump.batch_execute(&format!("LOCK TABLE sales.orders, delsert.{stage}, delsert.{mark} IN ACCESS SHARE MODE"))
         .await?;
     // Whoever waits for the reader waits longer than all of this may take.
-    scene.target = scene.warehouse.connect(LONG).await?;
+    scene.target = scene.warehouse.connect(WAIT).await?;
     let started = Instant::now();
     // More than what is deleted row by row, and little.
     let note = "x".repeat(700);
@@ -84,7 +87,7 @@ async fn a_reader_of_every_table_hinders_no_load() -> anyhow::Result<()> {
     let copy = scene.store.batch(&scene.source, (2, 1), &[&many]).await?;
     scene.load(&copy).await?;
     assert_eq!(scene.rows().await?.len(), 2000);
-    assert!(started.elapsed() < LONG, "the loads waited for the reader");
+    assert!(started.elapsed() < WAIT, "the loads waited for the reader");
     // Once nobody reads it, staging gives back what it took.
     dump.rollback().await?;
     load_one(&mut scene, (2, 2), 1, "after").await?;

@@ -105,6 +105,27 @@ async fn columns_come_beneath_a_trigger_that_waits_for_the_end() -> anyhow::Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_another_form_is_loaded_above_a_partition_whose_trigger_waits() -> anyhow::Result<()> {
+    let sql = "CREATE TABLE sales.orders (orderid int PRIMARY KEY, note text) PARTITION BY RANGE (orderid); \
+               CREATE TABLE sales.orders_all PARTITION OF sales.orders DEFAULT; \
+               CREATE FUNCTION sales.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+               CREATE CONSTRAINT TRIGGER told AFTER DELETE ON sales.orders_all \
+               DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sales.nothing()";
+    let mut scene = existing("", orders(), sql).await?;
+    adopted(&mut scene).await?;
+    let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("one")])];
+    let copy = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
+    scene.load(&copy).await?;
+    scene.source = table("Orders", 1, &[("OrderID", INTEGER), ("Note", INTEGER)]);
+    scene.table = place(&scene.warehouse, &scene.source)?;
+    let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Integer(10)])];
+    let copy = scene.store.batch(&scene.source, (2, 1), &[rows]).await?;
+    scene.load(&copy).await?;
+    assert_eq!(scene.rows().await?, ["1|10"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_type_of_the_key_beneath_a_foreign_key_is_refused_by_name() -> anyhow::Result<()> {
     let mut scene = with_lines("DEFERRABLE").await?;
     scene.source = table("Orders", 1, &[("OrderID", TEXT), ("Note", TEXT)]);

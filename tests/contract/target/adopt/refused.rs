@@ -1,9 +1,10 @@
 //! What is refused, with the statement that mends it: once that is run, the table is adopted, and loads go through.
 
+use delsert::table::ColumnType;
 use delsert::target::Target;
 
 use super::{Scene, Server, Warehouse, adopted, existing, loads, numbered, refused, turn_to};
-use crate::contract::batch::{TEXT, orders, table};
+use crate::contract::batch::{INTEGER, TEXT, orders, table};
 
 /// A table as somebody made it, `@` standing for its name, and what the refusal says of it. All of its statements are run.
 const MENDED: &[(&str, &[&str])] = &[
@@ -107,6 +108,12 @@ const MENDED: &[(&str, &[&str])] = &[
         &["@_a_orderid_fkey of sales.@_a changes rows", "@_b_orderid_fkey of", "@_c_orderid_fkey of"],
     ),
     (
+        "CREATE TABLE @ (orderid int PRIMARY KEY, note text) PARTITION BY RANGE (orderid); \
+         CREATE TABLE @_all PARTITION OF @ DEFAULT; CREATE TABLE @_of (orderid int REFERENCES @_all); \
+         CREATE TABLE @_by (orderid int REFERENCES @)",
+        &["foreign key @_of_orderid_fkey of sales.@_of refuses", "foreign key @_by_orderid_fkey of sales.@_by refuses"],
+    ),
+    (
         "CREATE TABLE @ (orderid int PRIMARY KEY, note text, above int REFERENCES @)",
         &["foreign key @_above_fkey of sales.@ refuses"],
     ),
@@ -146,6 +153,48 @@ async fn each_difference_is_named_and_its_statement_mends_it() -> anyhow::Result
         adopted(&mut scene).await?;
         loads(&mut scene).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_of_other_kinds_are_each_named_with_their_statement() -> anyhow::Result<()> {
+    let columns = [
+        ("Id", INTEGER),
+        ("At", ColumnType::Timestamp { digits: 3 }),
+        ("Offset", ColumnType::TimestampTz { digits: 7 }),
+        ("Day", ColumnType::Date),
+        ("Hour", ColumnType::Time { digits: 7 }),
+        ("Price", ColumnType::Decimal { precision: 19, scale: 4 }),
+        ("Share", ColumnType::Float { bytes: 8 }),
+        ("Paid", ColumnType::Boolean),
+        ("Code", ColumnType::Uuid),
+        ("Seal", ColumnType::Binary { max_bytes: None }),
+        ("Size", ColumnType::Integer { bytes: 8 }),
+    ];
+    let sql = "CREATE TABLE sales.kinds (id int PRIMARY KEY, at timestamptz, \"offset\" timestamp, day timestamp, \
+               hour time(0), price numeric(19,2), share real, paid int, code text, seal text, size numeric(18,0)); \
+               INSERT INTO sales.kinds (id) VALUES (1)";
+    let mut scene = existing("on_existing_rows = \"replace\"", table("Kinds", 1, &columns), sql).await?;
+    let (text, statements) = refused(&mut scene).await;
+    for (column, is, wanted) in [
+        ("at", "timestamp with time zone", "timestamp"),
+        ("offset", "timestamp without time zone", "timestamptz"),
+        ("day", "timestamp without time zone", "date"),
+        ("hour", "time(0) without time zone", "time"),
+        ("price", "numeric(19,2)", "numeric(19,4)"),
+        ("share", "real", "double precision"),
+        ("paid", "integer", "boolean"),
+        ("code", "text", "uuid"),
+        ("seal", "text", "bytea"),
+        ("size", "numeric(18,0)", "bigint"),
+    ] {
+        assert!(text.contains(&format!("'{column}' is {is}, not {wanted}")), "{column} is not in: {text}");
+    }
+    assert_eq!(statements.len(), 10, "{text}");
+    for statement in &statements {
+        scene.warehouse.run(statement).await.map_err(|error| error.context(statement.clone()))?;
+    }
+    adopted(&mut scene).await?;
     Ok(())
 }
 
