@@ -107,7 +107,10 @@ async fn read_watermark(
         Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
             return Ok(None);
         }
-        Err(error) => return Err(server.failed(&format!("read the watermark in {}", objects.mark), &error)),
+        Err(error) => {
+            let failed = server.failed(&format!("read the watermark in {}", objects.mark), &error);
+            return Err(server.owned_by(failed, delsert::SCHEMA, &objects.mark));
+        }
     };
     let damaged = |what: &str| {
         server
