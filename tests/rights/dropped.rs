@@ -9,6 +9,9 @@ use super::files::{Right, read, rights_of_policy, rights_of_script};
 /// A right, the step that breaks without it, and words of what is said.
 type Loss = (&'static str, &'static str, &'static [&'static str]);
 
+/// What grants both rights on a schema of the target.
+const USAGE: &str = "GRANT USAGE, CREATE ON SCHEMA";
+
 /// Fields that are played at once.
 const AT_ONCE: usize = 3;
 
@@ -126,7 +129,6 @@ async fn each_right_of_the_target_is_needed() -> anyhow::Result<()> {
             &["The login may not create schema delsert", "CREATE SCHEMA \\\"delsert\\\" AUTHORIZATION"],
         ),
     ];
-    const USAGE: &str = "GRANT USAGE, CREATE ON SCHEMA";
     let in_schemas: &[Loss] = &[
         login,
         connect,

@@ -213,8 +213,7 @@ schema = "shop"
             ("admin", "delsert_admin"),
             ("password", PASSWORD),
         ];
-        let text: String = super::files::statements(script).iter().map(|text| format!("{text};\n")).collect();
-        let text = filled(&text, &with)?;
+        let text = filled(script, &with)?;
         self.sql.run(&text).await.map_err(|error| broken(step, format!("{error:#}")))?;
         Ok(self.sql.run("USE shop").await?)
     }
@@ -227,8 +226,7 @@ schema = "shop"
             ("loader", &self.loader),
             ("password", PASSWORD),
         ];
-        let text: String = super::files::statements(script).iter().map(|text| format!("{text};\n")).collect();
-        let run = self.warehouse.batch_execute(&filled(&text, &with)?).await;
+        let run = self.warehouse.batch_execute(&filled(script, &with)?).await;
         run.map_err(|error| {
             let said = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
             broken(step, said)

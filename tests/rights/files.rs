@@ -9,10 +9,11 @@ pub fn read(name: &str) -> anyhow::Result<String> {
     std::fs::read_to_string(&path).with_context(|| path)
 }
 
-/// A text with its placeholders replaced, of which none may be left.
+/// A text with its placeholders replaced, of which none may be left outside of comments.
 pub fn filled(text: &str, with: &[(&str, &str)]) -> anyhow::Result<String> {
     let text = with.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("<{name}>"), value));
-    ensure!(!text.contains('<'), "a placeholder is left: {text}");
+    let mut lines = text.lines().filter(|line| !line.starts_with("--"));
+    ensure!(!lines.any(|line| line.contains('<')), "a placeholder is left: {text}");
     Ok(text)
 }
 
@@ -32,7 +33,7 @@ pub fn statements(script: &str) -> Vec<String> {
 }
 
 fn script(statements: &[String]) -> String {
-    statements.iter().map(|text| format!("{text};\n")).collect()
+    format!("{};\n", statements.join(";\n"))
 }
 
 /// The rights of a script: each statement, and of a GRANT each permission.

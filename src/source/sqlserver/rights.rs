@@ -40,7 +40,7 @@ pub fn refused(number: u32, login: &str) -> String {
     let statement = match number {
         916 => format!("CREATE USER {0} FOR LOGIN {0}", name(login)),
         15247 | 22904 => owner(login),
-        229 | 230 => history(login),
+        229 | 230 => format!("{}, or SELECT on what the message names", history(login)),
         _ => return format!("Grant the login {} the right that the message names", name(login)),
     };
     format!("Let whoever may grant it: {statement}")
