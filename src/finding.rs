@@ -35,6 +35,8 @@ matters! {
     SnapshotIsolation,
     /// What the login may not read, so that it is not known.
     Unreadable,
+    /// A pattern matches no table, or none that is not excluded.
+    UselessPattern,
     /// A column of a type that cannot be carried is left out.
     UnsupportedColumn,
     /// Partitions may be switched away unseen.

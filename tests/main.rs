@@ -14,6 +14,7 @@ mod idle;
 mod messages;
 mod overlap;
 mod recovery;
+mod rights;
 mod rules;
 mod shop;
 mod soak;

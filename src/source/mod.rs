@@ -245,6 +245,12 @@ pub trait Source: Sized + Send + 'static {
     /// The login lacks the right, or the source refuses.
     fn disable_table(&mut self, table: &TableName, capture: &Capture) -> impl Future<Output = Result<()>> + Send;
 
+    /// The statement that lets a login see the tables that a pattern of `source.include` names, if there is one.
+    fn sight(login: &str, pattern: &str) -> Option<String> {
+        let _ = (login, pattern);
+        None
+    }
+
     /// As what a column flows on whose definition became another; `None` where the values that it held may have changed.
     fn follow(before: &Column, now: &Column) -> Option<Column>;
 

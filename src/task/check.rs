@@ -20,7 +20,7 @@ use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
-use crate::source::{Source, SourceInfo};
+use crate::source::{Source, SourceInfo, SourceTable, is_included};
 use crate::table::{Table, TableName};
 use crate::target::{Target, TargetInfo, fits, types};
 use instances::{Flow, enable_tables, flows, retire_instances};
@@ -73,6 +73,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     info.findings.iter().chain(&target_info.findings).for_each(|finding| report.finding(finding.clone()));
     enable_database(&mut source, &mut info, context).await?;
     let found = source.tables(&context.config).await?;
+    find_unseen::<S>(context, &info, &found, report)?;
     let (found, missing) =
         context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
     if found.is_empty() && context.tables.is_empty() {
@@ -125,6 +126,31 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     report.cut(cut.clone());
     find_work(context, &mut source, &info, &ledger, &flows, &cut, report).await?;
     report.retried(source.retried());
+    Ok(())
+}
+
+/// Names what `source.include` asks for and the login does not see, unless that is all.
+fn find_unseen<S: Source>(
+    context: &Context,
+    info: &SourceInfo,
+    found: &[SourceTable],
+    report: &mut Report,
+) -> Result<()> {
+    let (include, exclude) = context.config.patterns()?;
+    for pattern in &include {
+        let names_it = |found: &SourceTable| {
+            is_included(std::slice::from_ref(pattern), &exclude, &found.table.name, info.ignores_case)
+        };
+        if found.iter().any(names_it) {
+            continue;
+        }
+        let message = format!(
+            "source.include: \"{pattern}\" matches no table: there is none, it is excluded, or the login may not see it"
+        );
+        let grant = S::sight(&info.login, pattern);
+        let finding = Finding::new(Matter::UselessPattern, message);
+        report.finding(grant.into_iter().fold(finding, |finding, grant| finding.mend(Place::Source, grant)));
+    }
     Ok(())
 }
 

@@ -10,11 +10,11 @@ use crate::error::{Kind, Result};
 use crate::position::Position;
 use crate::source::Alteration;
 
-/// The alterations of each table's columns, in the order of the log. A server that does not tell has none.
+/// The alterations of each table's columns, in the order of the log. A server that does not know of them has none.
 pub async fn alterations(client: &mut Client) -> Result<HashMap<i64, Vec<Alteration>>> {
     let rows = match client.batch(sql::ALTERED).await {
         Ok(rows) => rows,
-        Err(error) if matches!(error.kind(), Kind::SourceRefused | Kind::SourceRights) => return Ok(HashMap::new()),
+        Err(error) if error.kind() == Kind::SourceRefused => return Ok(HashMap::new()),
         Err(error) => return Err(error),
     };
     let mut found: HashMap<i64, Vec<Alteration>> = HashMap::new();

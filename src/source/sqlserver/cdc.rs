@@ -12,7 +12,7 @@ use tiberius::ColumnData;
 use super::catalog::instance_name;
 use super::client::{Client, Parameter, bytes, integer, number, text};
 use super::decode::{datetime_text, push};
-use super::{sql, types};
+use super::{rights, sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::CommitTime;
 use crate::position::Position;
@@ -50,9 +50,10 @@ pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTabl
     match bounded(client, &statement).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {
-            Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the table").because(error).advice(
-                "Give a login that is db_owner in [source.admin], or let such a login enable the table and grant this one SELECT on it and on schema cdc",
-            ))
+            Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the table").because(error).advice(format!(
+                "Let whoever may grant it: {}; or give such a login in [source.admin]; or let such a login enable the table, and set source.enable_cdc = false",
+                rights::owner(client.login())
+            )))
         }
         Err(error) if number(&error) == Some(22962) => {
             Err(Error::new(Kind::NoInstance, "neither of its two capture instances has all columns and the key, and a table can have only two")
@@ -150,8 +151,9 @@ pub async fn bounds(client: &mut Client, tracked: Tracked<'_>, at: &Position) ->
     if minimum.is_zero() {
         let message = format!("the source gives no minimum LSN for capture instance '{instance}'");
         return Err(Error::new(Kind::ZeroMinimum, message).advice(format!(
-            "It was dropped, or the login may not read it: grant SELECT on all captured columns of {} and membership in the instance's gating role, or run 'delsert check'",
-            tracked.table.name
+            "It was dropped, or the login may not read it: grant SELECT on all captured columns ({}) and membership in the instance's gating role (ALTER ROLE … ADD MEMBER {}), or run 'delsert check'",
+            rights::table(client.login(), &tracked.table.name),
+            sql::name(client.login())
         )));
     }
     let utc_offset = round_to_quarter(integer(row, 3));
@@ -285,7 +287,7 @@ pub async fn purge(client: &mut Client, tracked: Tracked<'_>, up_to: &Position) 
     };
     let rows = match purged {
         Err(error) if matches!(number(&error), Some(22957 | 22964)) => return Ok(false),
-        other => other?,
+        other => other.map_err(|error| rights::purging(error, client.login()))?,
     };
     if rows.first().is_some_and(|row| integer(row, 0) != 0) {
         // What the procedure tells at a severity that is no error.

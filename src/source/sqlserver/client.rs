@@ -8,6 +8,7 @@ use tiberius::{
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
+use super::{rights, sql};
 use crate::config::{Encrypt, Login, Source};
 use crate::error::{Error, Kind, Result};
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 pub struct Client {
     driver: Driver<Compat<TcpStream>>,
     place: String,
+    login: String,
 }
 
 /// A statement's parameter; SQL casts it to the type it stands for.
@@ -49,7 +51,7 @@ impl Client {
             })
         });
         match opened {
-            Ok(driver) => Ok(Self { driver, place }),
+            Ok(driver) => Ok(Self { driver, place, login: login.user.clone() }),
             Err(error) => Err(classify_connect(&place, &login.user, &error)),
         }
     }
@@ -88,10 +90,15 @@ impl Client {
         Box::pin(Driver::connect(settings, tcp.compat_write())).await
     }
 
+    /// The login.
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
     /// Runs a batch as it is, and gives the rows of its last result set.
     pub async fn batch(&mut self, sql: &str) -> Result<Vec<Row>> {
         let results = async { self.driver.simple_query(sql).await?.into_results().await };
-        let mut results = results.await.map_err(|error| classify(&self.place, &error))?;
+        let mut results = results.await.map_err(|error| classify(&self.place, &self.login, &error))?;
         Ok(results.pop().unwrap_or_default())
     }
 
@@ -99,14 +106,14 @@ impl Client {
     pub async fn query(&mut self, sql: &str, parameters: Vec<Parameter>) -> Result<Vec<Row>> {
         let query = bind(sql, parameters);
         let rows = async { query.query(&mut self.driver).await?.into_first_result().await };
-        rows.await.map_err(|error| classify(&self.place, &error))
+        rows.await.map_err(|error| classify(&self.place, &self.login, &error))
     }
 
     /// Runs a statement whose rows are read as they come.
     pub async fn stream(&mut self, sql: &str, parameters: Vec<Parameter>) -> Result<Rows<'_>> {
-        let stream =
-            bind(sql, parameters).query(&mut self.driver).await.map_err(|error| classify(&self.place, &error))?;
-        Ok(Rows { stream, place: &self.place })
+        let stream = bind(sql, parameters).query(&mut self.driver).await;
+        let stream = stream.map_err(|error| classify(&self.place, &self.login, &error))?;
+        Ok(Rows { stream, place: &self.place, login: &self.login })
     }
 }
 
@@ -114,12 +121,14 @@ impl Client {
 pub struct Rows<'a> {
     stream: QueryStream<'a>,
     place: &'a str,
+    login: &'a str,
 }
 
 impl Rows<'_> {
     /// The next row; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Row>> {
-        while let Some(item) = self.stream.try_next().await.map_err(|error| classify(self.place, &error))? {
+        let (place, login) = (self.place, self.login);
+        while let Some(item) = self.stream.try_next().await.map_err(|error| classify(place, login, &error))? {
             if let QueryItem::Row(row) = item {
                 return Ok(Some(row));
             }
@@ -185,8 +194,8 @@ fn classify_connect(place: &str, user: &str, error: &tiberius::error::Error) -> 
             format!("SQL Server {place} does not open the database for login '{user}' (4060: {})", token.message()),
         )
         .numbered(4060)
-        .advice("Check source.database, and that the login has a user in it"),
-        Driver::Server(_) => classify(place, error),
+        .advice(format!("Check source.database, and that the login has a user in it: CREATE USER {0} FOR LOGIN {0}", sql::name(user))),
+        Driver::Server(_) => classify(place, user, error),
         // Cut off in the handshake: what TLS itself finds wrong comes as invalid data.
         Driver::Io { kind, .. } if *kind != IoErrorKind::InvalidData => unreachable(place, &text).advice(
             "Check source.host and source.port and the network between, then try again; if it always ends so, the server may offer no TLS 1.2, or none at all: see source.encrypt",
@@ -230,7 +239,7 @@ fn cause(number: u32, message: &str) -> u32 {
 }
 
 /// What a statement failed of. Numbers: reference "Errors worth retrying" of Microsoft's retry defaults, and sys.messages.
-pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
+pub fn classify(place: &str, login: &str, error: &tiberius::error::Error) -> Error {
     use tiberius::error::Error as Driver;
     let Driver::Server(token) = error else {
         let text = error.to_string();
@@ -278,8 +287,9 @@ pub fn classify(place: &str, error: &tiberius::error::Error) -> Error {
         | 40540 | 40613 | 42108 | 42109 | 20 | 64 | 233 | 997 | 10053 | 10054 | 10060 | 6005 => {
             Error::new(Kind::SourceUnreachable, message).advice("Try again: the server is failing over or restarting")
         }
-        229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22904 => Error::new(Kind::SourceRights, message)
-            .advice("Grant the login SELECT on the tables and on schema cdc (enabling and purging need db_owner)"),
+        229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22904 => {
+            Error::new(Kind::SourceRights, message).advice(rights::refused(number, login))
+        }
         18456 => Error::new(Kind::SourceLogin, message).advice("Check source.user and source.password"),
         40615 => Error::new(Kind::SourceLogin, message)
             .advice("Let this machine's address through the server's firewall, in the portal or by sp_set_firewall_rule"),

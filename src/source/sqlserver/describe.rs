@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use tiberius::Row;
 
 use super::client::{Client, integer, text};
 use super::decode::datetime_text;
-use super::sql;
+use super::{rights, sql};
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
@@ -66,14 +65,21 @@ fn utc(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|time| time.and_utc())
 }
 
-/// Asks a question that may be refused: then the answer is a finding.
-async fn ask(client: &mut Client, what: &str, sql: &str, findings: &mut Vec<Finding>) -> Result<Option<Row>> {
-    match client.batch(sql).await {
-        Ok(rows) => Ok(rows.into_iter().next()),
-        Err(error) if matches!(error.kind(), Kind::SourceRefused | Kind::SourceRights) => {
-            findings.push(Finding::new(Matter::Unreadable, format!("cannot read {what}: {error}")));
+/// How many minutes history is kept, by the cleanup job. A server that hides its jobs, as Azure's and Amazon's do, says
+/// nothing; a login that may not ask is told so.
+async fn retention(client: &mut Client, findings: &mut Vec<Finding>) -> Result<Option<u64>> {
+    match client.batch(sql::RETENTION).await {
+        Ok(rows) => Ok(rows.first().and_then(|row| u64::try_from(integer(row, 0)).ok())),
+        Err(error) if error.kind() == Kind::SourceRights => {
+            let message = format!(
+                "how long the source keeps history is not to be read, and taken for 72 hours (number {}); or set source.retention",
+                error.number().unwrap_or_default()
+            );
+            let finding = Finding::new(Matter::Unreadable, message);
+            findings.push(finding.mend(Place::Source, rights::jobs(client.login())));
             Ok(None)
         }
+        Err(error) if error.kind() == Kind::SourceRefused => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -81,8 +87,7 @@ async fn ask(client: &mut Client, what: &str, sql: &str, findings: &mut Vec<Find
 /// Describes server, database and login.
 pub async fn describe(client: &mut Client, config: &Source, database: &Database) -> Result<SourceInfo> {
     let mut findings = Vec::new();
-    // Hidden on Azure and RDS, and from most readers: silence is no finding there.
-    let retention = ask(client, "msdb.dbo.cdc_jobs", sql::RETENTION, &mut Vec::new()).await?;
+    let minutes = if config.retention.is_some() { None } else { retention(client, &mut findings).await? };
     let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let name = told(&database.name).unwrap_or_else(|| config.database.clone());
     if !database.snapshot_isolation {
@@ -94,7 +99,6 @@ pub async fn describe(client: &mut Client, config: &Source, database: &Database)
     }
     let mark = told(&database.broker);
     let marks = mark.map(|mark| ("service_broker_guid".to_owned(), mark)).into_iter().collect();
-    let minutes = retention.as_ref().map(|row| integer(row, 0)).and_then(|minutes| u64::try_from(minutes).ok());
     Ok(SourceInfo {
         version: database.version.clone(),
         edition: database.edition.clone(),

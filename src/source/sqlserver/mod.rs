@@ -9,6 +9,7 @@
 //! | `altered` | what ALTER COLUMN did, by the history of DDL |
 //! | `types`, `decode` | what each type holds, and the driver's cells as ours |
 //! | `cdc` | enabling, bounds, changes of a window, purging |
+//! | `rights` | what a login lacks, as the statement that grants it |
 //! | `snapshot` | the copy of a whole table |
 //! | `sql` | all statements, as text |
 //! | `again` | what may mend itself, and how long to wait for it |
@@ -23,6 +24,7 @@ mod client;
 mod decode;
 mod describe;
 mod key;
+mod rights;
 mod snapshot;
 mod sql;
 mod types;
@@ -190,6 +192,10 @@ impl Source for SqlServer {
 
     async fn disable_table(&mut self, table: &TableName, capture: &Capture) -> Result<()> {
         again!(self, "disabling", cdc::disable_table(self.admin().await?, table, &capture.instance.name).await)
+    }
+
+    fn sight(login: &str, pattern: &str) -> Option<String> {
+        rights::pattern(login, pattern)
     }
 
     fn follow(before: &Column, now: &Column) -> Option<Column> {

@@ -8,7 +8,7 @@ use tiberius::Row;
 use super::cdc;
 use super::client::{Client, Parameter, number};
 use super::decode::{parameter, push};
-use super::{sql, types};
+use super::{rights, sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
@@ -52,11 +52,12 @@ pub async fn rows<S: RowSink>(
     if reading.isolated {
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
-    ranges(client, table, holding, reading.range, sink).await.map_err(|error| match number(&error) {
+    let copied = ranges(client, table, holding, reading.range, sink).await;
+    copied.map_err(|error| match number(&error) {
         Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
             .because(error)
             .advice("Run the task again"),
-        _ => error,
+        _ => rights::granted_by(error, || rights::table(client.login(), &table.name)),
     })?;
     if reading.isolated {
         client.batch("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;

@@ -17,6 +17,7 @@ use super::Postgres;
 use super::failure::Server;
 use crate::config::{self, Tls};
 use crate::error::{Error, Kind, Result};
+use crate::target::delsert::quote;
 
 /// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(10);
@@ -57,7 +58,12 @@ impl Postgres {
         let login = tokio::time::timeout(target.connect_timeout, options.connect(tls)).await;
         let (client, mut connection) = login
             .map_err(|_| server.error(Kind::TargetUnreachable, "did not answer within target.connect_timeout"))?
-            .map_err(|error| server.failed(&format!("log in as '{}'", target.login.user), &error))?;
+            .map_err(|error| {
+                let failed = server.failed(&format!("log in as '{}'", target.login.user), &error);
+                server.granted_by(failed, |login| {
+                    format!("GRANT CONNECT ON DATABASE {} TO {login}", quote(&target.database))
+                })
+            })?;
         let listener = server.clone();
         let connection = tokio::spawn(async move {
             // By reference: the reason must be kept before the connection goes and wakes those who wait.

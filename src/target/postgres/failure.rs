@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::error::DbError;
 
 use crate::error::{Error, Kind};
+use crate::target::delsert::quote;
 
 /// The server at the other end, as messages name it, and what it said when it closed the connection.
 #[derive(Debug, Clone)]
@@ -47,6 +48,22 @@ impl Server {
         Error::new(kind, format!("PostgreSQL {}: cannot {doing}: {said}", self.address)).advice(self.advice(kind))
     }
 
+    /// The same error with the statement that grants what was refused, if it was a right; it is given the login.
+    pub fn granted_by(&self, error: Error, statement: impl FnOnce(&str) -> String) -> Error {
+        if error.kind() != Kind::TargetRights {
+            return error;
+        }
+        error.advice(format!("Let whoever may grant it: {}", statement(&quote(&self.login))))
+    }
+
+    /// The same error where a table of a schema was to be made, changed or used that should be the login's own.
+    pub fn owned_by(&self, error: Error, schema: &str, table: &str) -> Error {
+        let schema = quote(schema);
+        self.granted_by(error, |login| {
+            format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {login}; or, if the table is there and another's, ALTER TABLE {table} OWNER TO {login}")
+        })
+    }
+
     fn advice(&self, kind: Kind) -> String {
         match kind {
             Kind::TargetUnreachable => {
@@ -58,7 +75,7 @@ impl Server {
             ),
             Kind::TargetTls => "Check target.tls and target.ca_file: verify-full needs a certificate that names target.host, of an authority that this machine or ca_file knows".to_owned(),
             Kind::TargetRights => format!(
-                "Grant '{}' what the message names; it must own the target tables or have all rights on them, and row-level security must not apply to it",
+                "Grant '{}' what the message names; row-level security must not apply to it",
                 self.login
             ),
             Kind::TargetBusy => "Run the task again; if it stays so, look in pg_locks and pg_stat_activity for who holds it up, and at the server's disk and memory".to_owned(),

@@ -20,7 +20,7 @@ use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
-use crate::target::delsert::{self, Objects};
+use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::{Applied, Load, TargetTable, Watermark};
 
 /// From so many rows on, staging's statistics are worth gathering.
@@ -78,7 +78,7 @@ impl<'a> PostgresLoad<'a> {
                     objects.mark
                 )),
                 "42P01" | "3F000" => no_watermark(&objects),
-                _ => failed,
+                _ => server.owned_by(failed, SCHEMA, &objects.mark),
             }
         })?;
         let watermark = read_watermark(&transaction, server, table).await?.ok_or_else(|| no_watermark(&objects))?;
@@ -185,7 +185,7 @@ impl<'a> PostgresLoad<'a> {
     }
 
     fn failed(&self, doing: &str, error: &tokio_postgres::Error) -> Error {
-        self.server.failed(doing, error)
+        self.server.owned_by(self.server.failed(doing, error), SCHEMA, &self.objects.staging)
     }
 
     /// Compares what staging holds with what the manifest says.
@@ -214,7 +214,15 @@ impl<'a> PostgresLoad<'a> {
     }
 
     async fn execute(&self, doing: &str, statement: &str) -> Result<u64> {
-        self.transaction.execute(statement, &[]).await.map_err(|error| self.failed(doing, &error))
+        let executed = self.transaction.execute(statement, &[]).await;
+        executed.map_err(|error| {
+            let (schema, production) = (quote(&self.table.schema), &self.objects.production);
+            self.server.granted_by(self.failed(doing, &error), |login| {
+                format!(
+                    "GRANT USAGE ON SCHEMA {schema} TO {login}; GRANT SELECT, INSERT, DELETE ON {production} TO {login}"
+                )
+            })
+        })
     }
 
     async fn move_watermark(&mut self, manifest: &Manifest) -> Result<()> {

@@ -123,7 +123,10 @@ async fn read_watermark(
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
             return Err(shape::not_ours("watermark", &objects.mark));
         }
-        Err(error) => return Err(server.failed(&format!("read the watermark in {}", objects.mark), &error)),
+        Err(error) => {
+            let failed = server.failed(&format!("read the watermark in {}", objects.mark), &error);
+            return Err(server.owned_by(failed, delsert::SCHEMA, &objects.mark));
+        }
     };
     let damaged = |what: &str| {
         server

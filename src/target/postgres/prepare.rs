@@ -70,9 +70,7 @@ async fn make_schemas(client: &mut Client, server: &Server, table: &TargetTable)
         making.batch_execute(&statement).await.map_err(|error| {
             let error = server.failed(&format!("run {statement}"), &error);
             match error.kind() {
-                Kind::TargetRights => {
-                    error.advice(format!("Have it run by someone who may: {statement} AUTHORIZATION <target.user>"))
-                }
+                Kind::TargetRights => server.granted_by(error, |login| format!("{statement} AUTHORIZATION {login}")),
                 _ => error,
             }
         })?;
@@ -111,7 +109,9 @@ async fn lock(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
     advisory_lock(transaction, server, key.cast_signed()).await?;
     if find(transaction, server, SCHEMA, &objects.mark_name).await?.is_some() {
         let locked = transaction.batch_execute(&lock_statement(&objects)).await;
-        locked.map_err(|error| server.failed(&format!("lock {}", objects.mark), &error))?;
+        locked.map_err(|error| {
+            server.owned_by(server.failed(&format!("lock {}", objects.mark), &error), SCHEMA, &objects.mark)
+        })?;
     }
     Ok(())
 }
@@ -262,7 +262,11 @@ pub fn create_staging(table: &TargetTable, objects: &Objects) -> String {
 }
 
 fn refused(server: &Server, table: &TargetTable, statement: &str, error: &tokio_postgres::Error) -> Error {
-    let error = server.failed(&format!("run {statement}"), error);
+    let objects = objects(table);
+    let is_ours = !statement.contains(&objects.production);
+    let (schema, name) =
+        if is_ours { (SCHEMA, &objects.staging) } else { (table.schema.as_str(), &objects.production) };
+    let error = server.owned_by(server.failed(&format!("run {statement}"), error), schema, name);
     match (error.kind(), &table.extra) {
         (Kind::TargetRefused | Kind::TargetShape, Some(extra)) => {
             error.advice(format!("Check 'columns' and 'extra' (\"{extra}\") of the table's [[table]] entry"))

@@ -77,6 +77,18 @@ pub async fn flows<S: Source>(
 ) -> Result<Vec<Flow>> {
     let views = ledger.views(names).await?;
     let (mut openings, mut tails) = (ledger.openings(&views).await, ledger.tails(&views).await);
+    let mut refused = BTreeMap::new();
+    for (table, (generation, sequence)) in views.iter().filter_map(|(table, view)| Some((table, view.tail()?))) {
+        if tails.contains_key(table) {
+            continue;
+        }
+        // A right that is missing has a name of its own.
+        if let Err(error) = ledger.manifest(table, generation, sequence).await
+            && error.kind() == Kind::BucketRights
+        {
+            refused.insert(table.clone(), error);
+        }
+    }
     let flow = |found: SourceTable| {
         let (now, tail) = (found.table.clone(), tails.remove(&found.table.name));
         let is_unread = tail.is_none() && views.get(&found.table.name).is_some_and(|view| view.tail().is_some());
@@ -102,6 +114,9 @@ pub async fn flows<S: Source>(
             }
             Ok(None) => {}
             Err(error) => flow.block(error),
+        }
+        if let Some(error) = refused.remove(flow.name()) {
+            flow.block(error);
         }
         // Not to be taken for a table without a batch, whose history nobody needs.
         if is_unread {
