@@ -35,6 +35,11 @@ fn expand(key: &str, text: &str) -> Result<String> {
             return Err(wrong(format!("{key}: '${{' without '}}'")).advice("Write $${ for a literal ${"));
         };
         let name = &rest[at + 2..at + end];
+        if name.is_empty() || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+            // It is not told: what is no name may be a piece of a password.
+            return Err(wrong(format!("{key}: '${{…}}' does not name a variable by letters, digits and _"))
+                .advice("Write $${ for a literal ${"));
+        }
         let value = std::env::var(name).map_err(|_| {
             wrong(format!("{key}: the environment variable {name} is not set"))
                 .advice(format!("Set {name}, or write the value into {key}"))

@@ -16,6 +16,9 @@ const LONGEST: usize = 255;
 /// Longest the schema may be in a folder that was shortened.
 const LONGEST_SCHEMA: usize = 100;
 
+/// Digits of a generation or sequence.
+const DIGITS: usize = 10;
+
 /// An object's place under a table's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -75,17 +78,19 @@ pub fn table_path(sync: &str, table: &TableName) -> String {
 pub fn table_of(folder: &str) -> Option<TableName> {
     let (schema, name) = folder.split_once('.').filter(|_| !folder.contains('~'))?;
     let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
-    Some(TableName::new(decode(schema)?, decode(name)?))
+    let table = TableName::new(decode(schema)?, decode(name)?);
+    // One table has one folder: what spells its name otherwise was not written here.
+    (encode(&table.schema) == schema && encode(&table.name) == name).then_some(table)
 }
 
 /// The path of a generation's `open.json`.
 pub fn open_path(table_path: &str, generation: u64) -> String {
-    format!("{table_path}{generation:010}/open.json")
+    format!("{table_path}{generation:0DIGITS$}/open.json")
 }
 
 /// The path of a batch, with a slash at its end.
 pub fn batch_path(table_path: &str, generation: u64, sequence: u64) -> String {
-    format!("{table_path}{generation:010}/{sequence:010}/")
+    format!("{table_path}{generation:0DIGITS$}/{sequence:0DIGITS$}/")
 }
 
 /// The path of a batch's manifest.
@@ -101,7 +106,7 @@ pub fn applied_path(table_path: &str, generation: u64, sequence: u64) -> String 
 /// Reads a path below a table's; `None` for what `delsert` did not write.
 pub fn parse(path: &str) -> Option<Place> {
     let (generation, rest) = path.split_once('/')?;
-    let generation = generation.parse().ok()?;
+    let generation = number(generation)?;
     if rest == "open.json" {
         return Some(Place::Open(generation));
     }
@@ -109,15 +114,22 @@ pub fn parse(path: &str) -> Option<Place> {
     let object = match object {
         "manifest.json" => Object::Manifest,
         "applied.json" => Object::Applied,
+        other if other.contains('/') => return None,
         other => Object::Attempt(attempt_of(other)?),
     };
-    Some(Place::Batch(generation, sequence.parse().ok()?, object))
+    Some(Place::Batch(generation, number(sequence)?, object))
+}
+
+/// A generation or sequence as it is written: other spellings of it are other keys.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The attempt that an object's last component names: `<attempt>-<n>.csv.zst` or `<attempt>.copy.json`.
 pub fn attempt_of(key: &str) -> Option<Uuid> {
     let file = key.rsplit('/').next()?;
-    Uuid::try_parse(file.get(..36)?).ok()
+    let name = file.get(..36)?;
+    Uuid::try_parse(name).ok().filter(|attempt| attempt.to_string() == name)
 }
 
 #[cfg(test)]
@@ -152,7 +164,18 @@ mod tests {
         assert_eq!(parse(&applied_path("", 3, 14)), Some(Place::Batch(3, 14, Object::Applied)));
         let part = format!("{}{attempt}-0000.csv.zst", batch_path("", 3, 14));
         assert_eq!(parse(&part), Some(Place::Batch(3, 14, Object::Attempt(attempt))));
-        assert_eq!(parse("3/14/readme.txt"), None);
-        assert_eq!(parse("x/open.json"), None);
+        for foreign in [
+            "0000000003/0000000014/readme.txt",
+            "x/open.json",
+            "3/open.json",
+            "+000000003/open.json",
+            "0000000003/14/manifest.json",
+            "00000000003/open.json",
+            "0000000003/0000000014/below/00000000-0000-0000-0000-000000000007-0000.csv",
+        ] {
+            assert_eq!(parse(foreign), None, "{foreign}");
+        }
+        assert_eq!(table_of("a%2fb.c"), None, "delsert writes a%2Fb.c");
+        assert_eq!(attempt_of("AAAAAAAA-0000-4000-8000-000000000000-0000.csv"), None);
     }
 }
