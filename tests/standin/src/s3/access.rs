@@ -21,7 +21,16 @@ pub enum Rights {
 
 /// The keys a server knows.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(Arc<HashMap<String, (String, Rights)>>);
+pub struct Keys(Arc<HashMap<String, Known>>);
+
+/// What is known of a key.
+#[derive(Debug, Clone)]
+struct Known {
+    secret: String,
+    rights: Rights,
+    /// What a key that was lent must bring with it.
+    session: Option<String>,
+}
 
 impl Keys {
     /// One key that may do everything.
@@ -32,7 +41,16 @@ impl Keys {
     /// The same with another key.
     #[must_use]
     pub fn with(mut self, access_key: &str, secret_key: &str, rights: Rights) -> Self {
-        Arc::make_mut(&mut self.0).insert(access_key.to_owned(), (secret_key.to_owned(), rights));
+        let known = Known { secret: secret_key.to_owned(), rights, session: None };
+        Arc::make_mut(&mut self.0).insert(access_key.to_owned(), known);
+        self
+    }
+
+    /// The same with a key that was lent, and may do everything as long as its session's token comes with it.
+    #[must_use]
+    pub fn lent(mut self, access_key: &str, secret_key: &str, session: &str) -> Self {
+        let known = Known { secret: secret_key.to_owned(), rights: Rights::All, session: Some(session.to_owned()) };
+        Arc::make_mut(&mut self.0).insert(access_key.to_owned(), known);
         self
     }
 }
@@ -40,7 +58,7 @@ impl Keys {
 #[async_trait::async_trait]
 impl S3Auth for Keys {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        self.0.get(access_key).map(|(secret, _)| SecretKey::from(secret.as_str())).ok_or_else(|| {
+        self.0.get(access_key).map(|known| SecretKey::from(known.secret.as_str())).ok_or_else(|| {
             s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
         })
     }
@@ -49,8 +67,12 @@ impl S3Auth for Keys {
 #[async_trait::async_trait]
 impl S3Access for Keys {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let rights =
-            cx.credentials().and_then(|who| self.0.get(&who.access_key)).map_or(Rights::None, |(_, rights)| *rights);
+        let known = cx.credentials().and_then(|who| self.0.get(&who.access_key));
+        let rights = known.map_or(Rights::None, |known| known.rights);
+        let session = cx.headers().get("x-amz-security-token").and_then(|token| token.to_str().ok());
+        if known.is_some_and(|known| known.session.as_deref() != session) {
+            return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
+        }
         let name = cx.s3_op().name();
         let reads = ["Get", "Head", "List"].iter().any(|start| name.starts_with(start));
         match rights {
