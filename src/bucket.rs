@@ -374,7 +374,8 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        classify(&self.place, what, error)
+        let ours = self.client.config().region().map_or("", AsRef::as_ref);
+        classify(&self.place, ours, what, error)
     }
 }
 

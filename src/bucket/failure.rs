@@ -28,8 +28,8 @@ pub(super) fn told_region<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Optio
     })
 }
 
-/// What S3 said, as one of our kinds.
-pub(super) fn classify<E>(place: &str, what: &str, error: &SdkError<E>) -> Error
+/// What S3 said to requests signed for region `ours`, as one of our kinds.
+pub(super) fn classify<E>(place: &str, ours: &str, what: &str, error: &SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -49,7 +49,7 @@ where
     }
     let elsewhere = matches!(status, Some(301 | 307))
         || (status == Some(400) && (code.is_empty() || code == "AuthorizationHeaderMalformed"));
-    if let (true, Some(region)) = (elsewhere, told_region(error)) {
+    if let (true, Some(region)) = (elsewhere, told_region(error).filter(|region| region != ours)) {
         return Error::new(Kind::BucketRights, format!("{place} {what}: it is in region '{region}'")).advice(format!(
             "Set bucket.region = \"{region}\"; a bucket.endpoint, if one is set, must be that region's"
         ));

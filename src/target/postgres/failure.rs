@@ -58,7 +58,12 @@ impl Server {
         {
             (kind, said) = last;
         }
-        Error::new(kind, format!("PostgreSQL {}: cannot {doing}: {said}", self.address)).advice(self.advice(kind))
+        let failed = Error::new(kind, format!("PostgreSQL {}: cannot {doing}: {said}", self.address));
+        match error.code().map_or("", tokio_postgres::error::SqlState::code) {
+            // A prepared statement is gone, or another's: no session is ours alone.
+            "26000" | "42P05" => failed.advice("A pooler changes the server between transactions (PgBouncer with pool_mode = transaction): let target.host and target.port name the server itself, or a pool with pool_mode = session"),
+            _ => failed.advice(self.advice(kind)),
+        }
     }
 
     fn advice(&self, kind: Kind) -> String {
