@@ -8,6 +8,7 @@ mod comparator;
 mod contract;
 mod crash;
 mod ddl;
+mod doors;
 mod faults;
 mod histories;
 mod idle;

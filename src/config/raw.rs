@@ -46,6 +46,8 @@ pub struct Source {
     pub database: Option<String>,
     pub user: Option<String>,
     pub password: Option<Password>,
+    pub token_file: Option<String>,
+    pub token_command: Option<Vec<String>>,
     pub encrypt: Option<String>,
     pub trust_server_certificate: Option<Scalar<bool>>,
     pub ca_file: Option<String>,
@@ -66,6 +68,8 @@ pub struct Source {
 pub struct Admin {
     pub user: Option<String>,
     pub password: Option<Password>,
+    pub token_file: Option<String>,
+    pub token_command: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +83,12 @@ pub struct Bucket {
     pub request_timeout: Option<String>,
     pub endpoint: Option<String>,
     pub path_style: Option<Scalar<bool>>,
+    pub ca_file: Option<String>,
+    pub profile: Option<String>,
+    pub role_arn: Option<String>,
+    pub external_id: Option<String>,
+    pub encryption: Option<String>,
+    pub kms_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -59,7 +59,7 @@ impl Context {
     /// The configuration's.
     pub async fn bucket(&self) -> Result<Bucket> {
         let config = self.config.bucket()?;
-        Ok(self.bucket.get_or_init(|| Bucket::open(&config)).await.clone())
+        Ok(self.bucket.get_or_try_init(|| Box::pin(Bucket::open(&config))).await?.clone())
     }
 
     /// The ledger in the configured bucket.

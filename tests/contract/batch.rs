@@ -45,6 +45,10 @@ impl Store {
             request_timeout: std::time::Duration::from_mins(1),
             endpoint: Some(s3.endpoint()),
             path_style: true,
+            ca_file: None,
+            profile: None,
+            role: None,
+            encryption: config::Encryption::Default,
         };
         let bucket = Bucket::with_client(client(&s3), &config);
         bucket.ensure().await?;

@@ -102,7 +102,7 @@ pub async fn describe(client: &mut Client, config: &Source, database: &Database)
     Ok(SourceInfo {
         version: database.version.clone(),
         edition: database.edition.clone(),
-        login: told(&database.login).unwrap_or_else(|| config.login.user.clone()),
+        login: told(&database.login).unwrap_or_else(|| config.login.to_string()),
         rights: database.rights.clone(),
         captures: database.captures,
         retention: config.retention.or(minutes.map(|minutes| Duration::from_secs(minutes * 60))),

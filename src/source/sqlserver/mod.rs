@@ -2,7 +2,8 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | `client` | the connection, and its failures told apart |
+//! | `connect`, `reach`, `browser`, `prelogin`, `token`, `place` | from a host's name to a logged-in connection |
+//! | `client`, `failure` | the connection, and its failures told apart |
 //! | `describe` | who the server is and what the login may do |
 //! | `catalog` | tables, columns, keys, capture instances |
 //! | `key` | what identifies a row |
@@ -18,15 +19,22 @@
 
 mod again;
 mod altered;
+mod browser;
 mod catalog;
 mod cdc;
 mod client;
+mod connect;
 mod decode;
 mod describe;
+mod failure;
 mod key;
+mod place;
+mod prelogin;
+mod reach;
 mod rights;
 mod snapshot;
 mod sql;
+mod token;
 mod types;
 
 use std::collections::BTreeMap;
@@ -93,7 +101,7 @@ impl SqlServer {
             tokio::time::sleep(wait).await;
             // Whatever the connection is in the middle of, a new one is not.
             self.admin = None;
-            match Client::connect(&self.config, &self.config.login).await {
+            match Box::pin(Client::connect(&self.config, &self.config.login)).await {
                 Ok(client) => {
                     self.client = client;
                     return Ok(());
@@ -110,10 +118,12 @@ impl SqlServer {
             None if self.config.read_only_replica => &self.config.login,
             None => return Ok(&mut self.client),
         };
-        let client = match self.admin.take() {
-            Some(client) => client,
+        let client = if let Some(client) = self.admin.take() {
+            client
+        } else {
             // A readable secondary can neither enable nor purge.
-            None => Client::connect(&config::Source { read_only_replica: false, ..self.config.clone() }, login).await?,
+            let primary = config::Source { read_only_replica: false, ..self.config.clone() };
+            Box::pin(Client::connect(&primary, login)).await?
         };
         Ok(self.admin.insert(client))
     }
@@ -140,13 +150,9 @@ impl SqlServer {
 
 impl Source for SqlServer {
     async fn connect(config: &config::Source) -> Result<Self> {
-        if config.instance.is_some() {
-            return Err(Error::new(Kind::Config, "source.instance: named instances are not supported yet")
-                .advice("Give the instance's TCP port by source.port"));
-        }
         let (mut tries, mut retries) = (0, Retries::new());
         let client = loop {
-            match Client::connect(config, &config.login).await {
+            match Box::pin(Client::connect(config, &config.login)).await {
                 Ok(client) => break client,
                 // A server that answers says that it will be there; of one that does not, the next run finds out.
                 Err(error) if error.number().is_some() => {

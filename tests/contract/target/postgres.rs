@@ -39,7 +39,7 @@ impl Server {
             host: "127.0.0.1".to_owned(),
             port: self.database.port,
             database: self.database.name.clone(),
-            login: Login { user: postgres::LOADER.to_owned(), password: postgres::LOADER_PASSWORD.into() },
+            login: Login { user: postgres::LOADER.to_owned(), password: Some(postgres::LOADER_PASSWORD.into()) },
             tls: Tls::Disable,
             ca_file: None,
             connect_timeout: Duration::from_secs(15),
@@ -348,7 +348,8 @@ async fn a_type_that_the_server_does_not_know_names_the_configuration() -> anyho
 async fn each_way_to_fail_to_connect_has_its_name() -> anyhow::Result<()> {
     let server = Server::create().await?;
     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let wrong = |user: &str, password: &str| Login { user: user.to_owned(), password: password.to_owned().into() };
+    let wrong =
+        |user: &str, password: &str| Login { user: user.to_owned(), password: Some(password.to_owned().into()) };
     let login = server.login();
     for (target, kind, named) in [
         (config::Target { login: wrong("loader", "secret-wrong"), ..login.clone() }, Kind::TargetLogin, "28P01"),

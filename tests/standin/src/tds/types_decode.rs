@@ -257,7 +257,7 @@ mod tests {
             bytes.truncate(random.random_range(0..=bytes.len()));
             refused += u32::from(rpc::parse(&bytes).is_err());
             let _ = (request::batch(&bytes), request::transaction(&bytes), login::parse(&bytes));
-            let _ = prelogin::answer(&bytes, Encryption::Supported);
+            let _ = prelogin::answer(&bytes, Encryption::Supported, true);
             let _ = take_typed(&mut bytes.as_slice());
         }
         assert!(refused > 25_000);
