@@ -13,6 +13,7 @@ mod histories;
 mod idle;
 mod messages;
 mod overlap;
+mod preflight;
 mod recovery;
 mod rules;
 mod shop;

@@ -69,14 +69,19 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     else {
         return Ok(());
     };
-    info.findings.iter().chain(&target_info.findings).for_each(|finding| report.finding(finding.clone()));
-    enable_database(&mut source, &mut info, context).await?;
-    let found = source.tables(&context.config).await?;
+    target_info.findings.into_iter().for_each(|finding| report.finding(finding));
+    let enabled = enable_database(&mut source, &mut info, context).await;
+    let found = match enabled {
+        Ok(()) => source.tables(&context.config).await,
+        Err(error) => Err(error),
+    };
+    let told = source.preflight(&context.config, found.as_deref().unwrap_or_default()).await?;
+    told.findings.into_iter().for_each(|finding| report.finding(finding));
     let (found, missing) =
-        context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
+        context.split(found?, |found| &found.table.name, info.ignores_case, "among those included")?;
     if found.is_empty() && context.tables.is_empty() {
         let message = "source.include lets no table through: nothing will be synced";
-        report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source] include = [\"*\"]"));
+        report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source]\ninclude = [\"*\"]"));
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
     let gone = context.gone(&ledger, &names, missing, info.ignores_case).await?;
@@ -85,7 +90,10 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         report.table_failed(&name, error);
     }
     let mut flows = flows::<S>(context, &ledger, found, &names, report).await?;
-    place::<T>(context, &mut flows);
+    for (name, error) in told.blocked {
+        flows.iter_mut().filter(|flow| *flow.name() == name).for_each(|flow| flow.block(error.again()));
+    }
+    place::<T>(context, &mut flows)?;
     retire_instances(&mut source, context, &mut flows, report).await?;
     enable_tables(&mut source, context, &mut flows, report).await?;
     for flow in &flows {
@@ -166,7 +174,8 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
             Kind::CaptureOff,
             format!("database '{}' does not capture changes, and source.enable_cdc is false", info.database),
         )
-        .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true"));
+        .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true")
+        .mend(Place::Config, "[source]\nenable_cdc = true"));
     }
     source.enable_capture().await?;
     crash::after(Step::DatabaseEnabled)?;
@@ -176,7 +185,7 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 }
 
 /// Refuses tables that fall together in the target, or have no place there.
-fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
+fn place<T: Target>(context: &Context, flows: &mut [Flow]) -> Result<()> {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
         let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
@@ -187,16 +196,20 @@ fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     }
     for ((schema, table), clashing) in taken.into_iter().filter(|(_, tables)| tables.len() > 1) {
         let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().to_string()).collect();
+        let others: Vec<_> = clashing.iter().skip(1).map(|at| flows[*at].name()).collect();
+        let lines = context.config.excluding(others)?;
         for at in clashing {
             flows[at].block(
                 Error::new(
                     Kind::NameClash,
                     format!("{} all go to the target table {schema}.{table}", names.join(" and ")),
                 )
-                .advice("Set target.schema_map so that they go to different schemas, or exclude all but one"),
+                .advice("Set target.schema_map so that they go to different schemas, or exclude all but one")
+                .mend(Place::Config, lines.clone()),
             );
         }
     }
+    Ok(())
 }
 
 /// Tells which tables have something to do, by the cut.

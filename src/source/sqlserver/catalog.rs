@@ -43,7 +43,7 @@ pub async fn tables(
         .map(|row| (integer(row, 0), TableName::new(text(row, 1), text(row, 2))))
         .filter(|(_, name)| is_included(&source.include, &source.exclude, name, ignores_case))
         .collect();
-    let mut columns = by_object(client.batch(sql::COLUMNS).await?);
+    let mut columns = by_object(columns(client).await?);
     let keys = by_object(client.batch(sql::KEYS).await?);
     let mut instances = if enabled { instances(client, &Owner::of(config)?).await? } else { HashMap::new() };
     let partitioned = partitioned(client).await?;
@@ -63,6 +63,14 @@ pub async fn tables(
         found.push(table);
     }
     Ok(found)
+}
+
+/// The columns of all tables. A server that does not know of encryption (207) has none encrypted.
+async fn columns(client: &mut Client) -> Result<Vec<Row>> {
+    match client.batch(sql::COLUMNS).await {
+        Err(error) if error.number() == Some(207) => client.batch(sql::OLD_COLUMNS).await,
+        other => other,
+    }
 }
 
 /// What tells a table and its columns from others of the same names that stood there before.
@@ -94,12 +102,15 @@ fn watch_switches(table: &mut SourceTable, policy: OnPartitionSwitch) {
             table.findings.push(Finding::new(Matter::PartitionSwitch, message).on(name));
         }
         OnPartitionSwitch::Fail => {
-            let advice = format!(
-                "Have it captured by an instance that forbids switching, EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, @supports_net_changes = 0, @allow_partition_switch = 0; or, if nobody switches or you resync after it, set on_partition_switch = \"ignore\"",
+            let statement = format!(
+                "EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, @supports_net_changes = 0, @allow_partition_switch = 0",
                 sql::literal(&name.schema),
                 sql::literal(&name.name)
             );
-            let error = Error::new(Kind::Untraced, message).advice(advice).on(name);
+            let error = Error::new(Kind::Untraced, message)
+                .advice("Have it captured by an instance that forbids switching; or, if nobody switches or you resync after it, set on_partition_switch = \"ignore\"")
+                .mend(Place::Source, statement)
+                .on(name);
             table.blocked.get_or_insert(Arc::new(error));
         }
     }
@@ -118,6 +129,7 @@ fn describe(row: &Row) -> Described {
         collation: text(row, 7),
         nullable: integer(row, 8) != 0,
         computed: integer(row, 9) != 0,
+        encrypted: integer(row, 11) != 0,
     }
 }
 
@@ -163,23 +175,23 @@ fn assemble(
     let options = config.options(&name, |left, right| same_name(ignores_case, left, right));
     let is_excluded =
         |column: &str| options.exclude_columns.iter().any(|excluded| same_name(ignores_case, excluded, column));
-    let mut findings = Vec::new();
     let mut columns = Vec::new();
+    let mut left_out = Vec::new();
     for column in described.iter().filter(|column| !column.computed && !is_excluded(&column.name)) {
-        if let Some(column) = column.column() {
-            columns.push(column);
-        } else {
-            let message = format!(
-                "column '{}' is of type {}, which cannot be carried, and is left out; the line says that this is meant",
-                column.name, column.base
-            );
-            let line = format!("exclude_columns = [\"{}\"]", column.name);
-            findings.push(Finding::new(Matter::UnsupportedColumn, message).on(&name).mend(Place::Config, line));
+        match column.column() {
+            Some(column) => columns.push(column),
+            None => left_out.push(column),
         }
     }
+    let lines = || {
+        let names: Vec<_> = left_out.iter().map(|column| column.name.as_str()).collect();
+        config.excluding_columns(&name, &names, |left, right| same_name(ignores_case, left, right))
+    };
+    let findings =
+        left_out.iter().map(|column| left_out_by_type(column).on(&name).mend(Place::Config, lines())).collect();
     let keyed = captures.iter().rev().map(|capture| capture.key.clone()).find(|key| !key.is_empty());
     let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
-    let blocked = block(&table, &is_excluded).map(Arc::new);
+    let blocked = block(&table, &is_excluded).map(|error| Arc::new(with_way_out(error, config, &table)));
     let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
     SourceTable {
         table,
@@ -191,6 +203,22 @@ fn assemble(
         incarnation: String::new(),
         altered: Vec::new(),
     }
+}
+
+/// A column that cannot be carried.
+fn left_out_by_type(column: &Described) -> Finding {
+    let name = &column.name;
+    if column.encrypted {
+        let message = format!(
+            "column '{name}' is encrypted by clients: only they can read it, so it is left out; the lines say that this is meant"
+        );
+        return Finding::new(Matter::EncryptedColumn, message);
+    }
+    let message = format!(
+        "column '{name}' is of type {}, which cannot be carried, and is left out; the lines say that this is meant",
+        column.base
+    );
+    Finding::new(Matter::UnsupportedColumn, message)
 }
 
 /// Why a table cannot be synced.
@@ -229,6 +257,14 @@ fn block(table: &Table, is_excluded: &impl Fn(&str) -> bool) -> Option<Error> {
         let message = format!("key column '{column}' is computed or of a type that cannot be carried");
         Error::new(Kind::NoKey, message).advice("Leave the table out with exclude").on(name)
     })
+}
+
+/// With the lines that leave the table out: what always helps.
+fn with_way_out(error: Error, config: &Config, table: &Table) -> Error {
+    match config.excluding([&table.name]) {
+        Ok(lines) if error.kind() == Kind::NoKey => error.mend(Place::Config, lines),
+        _ => error,
+    }
 }
 
 /// Letters and digits of a name, at most so many.

@@ -5,10 +5,9 @@
 
 use tiberius::Row;
 
-use super::cdc;
 use super::client::{Client, Parameter, number};
 use super::decode::{parameter, push};
-use super::{sql, types};
+use super::{preflight, sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
@@ -18,14 +17,14 @@ use crate::table::{Column, Table};
 /// Rows in a range: large enough that a table without a clustered key is not sorted too often.
 const RANGE: usize = 100_000;
 
-/// Copies a table and gives L0. `isolated` reads all ranges in one SNAPSHOT transaction.
+/// Copies a table and gives L0, of what was the `maximum` before. `isolated` reads all ranges in one SNAPSHOT transaction.
 pub async fn copy<S: RowSink>(
     client: &mut Client,
     tracked: Tracked<'_>,
+    maximum: Position,
     isolated: bool,
     sink: &mut S,
 ) -> Result<Position> {
-    let maximum = cdc::maximum(client).await?;
     // A new instance may start above the maximum: what it does not capture is in the copy.
     let start = maximum.max(tracked.capture.start.clone());
     rows(client, tracked.table, &[], isolated, sink).await?;
@@ -40,6 +39,7 @@ pub async fn rows<S: RowSink>(
     isolated: bool,
     sink: &mut S,
 ) -> Result<()> {
+    preflight::refuse_masks(client, table).await?;
     if isolated {
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
@@ -57,7 +57,7 @@ pub async fn rows<S: RowSink>(
 
 async fn ranges<S: RowSink>(client: &mut Client, table: &Table, holding: &[String], sink: &mut S) -> Result<()> {
     let copied = sql::Copied {
-        table: format!("{}.{}", sql::name(&table.name.schema), sql::name(&table.name.name)),
+        table: sql::table(&table.name),
         columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect(),
         key: &table.key,
         holding,

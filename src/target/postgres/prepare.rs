@@ -6,7 +6,7 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::failure::Server;
-use super::{objects, read_watermark, shape};
+use super::{objects, read_watermark, rights, shape};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
@@ -56,13 +56,15 @@ async fn make_schemas(client: &mut Client, server: &Server, table: &TargetTable)
     let making = transaction(client, server).await?;
     advisory_lock(&making, server, SCHEMAS).await?;
     let mut changes = Vec::new();
-    for schema in missing_schemas(&making, server, table).await? {
+    let missing = missing_schemas(&making, server, table).await?;
+    for schema in &missing {
         let statement = format!("CREATE SCHEMA {}", quote(schema));
         making.batch_execute(&statement).await.map_err(|error| {
             let error = server.failed(&format!("run {statement}"), &error);
             match error.kind() {
                 Kind::TargetRights => {
-                    error.advice(format!("Have it run by someone who may: {statement} AUTHORIZATION <target.user>"))
+                    let error = error.advice("Have the schemas made by someone who may");
+                    rights::cannot_create(error, &missing, server.login())
                 }
                 _ => error,
             }
@@ -142,12 +144,14 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
         }
         // What was accepted once takes its form from the batches.
         Some(production) if mark.is_some() => {
+            rights::check_table(transaction, server, table).await?;
             let hindrances = shape::hindrances(&production);
             if !hindrances.is_empty() {
                 return Err(shape_error(&objects, &hindrances));
             }
         }
         Some(production) => {
+            rights::check_table(transaction, server, table).await?;
             let differences = shape::differences(&production, table, &types);
             if !differences.is_empty() {
                 return Err(shape_error(&objects, &differences));

@@ -14,6 +14,7 @@ mod merge;
 mod needed;
 mod option;
 mod output;
+mod outside;
 mod partition;
 mod permission;
 mod procedure;
