@@ -5,12 +5,14 @@
 //! needs only the variables of the sections it uses.
 
 mod bucket;
+mod lines;
 mod raw;
 mod resolve;
 mod source;
 mod target;
 
 pub use bucket::{Bucket, Compression, Encryption, Role};
+pub use lines::quoted;
 pub use resolve::parse_duration;
 pub use source::{Encrypt, Source, SourceLogin, Token};
 pub use target::{Engine, Login, Naming, SchemaMap, Target, Tls};
@@ -51,6 +53,8 @@ pub struct Sync {
     pub on_new_column: OnNewColumn,
     /// What a partitioned table does from which partitions may be switched away unseen.
     pub on_partition_switch: OnPartitionSwitch,
+    /// What a table does of which row-level security may hide rows.
+    pub on_row_filter: OnRowFilter,
     /// Longest time that one window spans, by the source's commit times, from its first change.
     pub max_window: Duration,
     /// Tables worked on at a time.
@@ -94,6 +98,15 @@ pub enum OnPartitionSwitch {
     /// The table stops until a person decides.
     Fail,
     /// It is told, and synced.
+    Ignore,
+}
+
+/// What happens when row-level security may hide rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRowFilter {
+    /// The table stops until a person decides.
+    Fail,
+    /// It is told, and synced: the filter lets the login see all rows, or those that it hides are not wanted.
     Ignore,
 }
 

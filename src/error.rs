@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::finding::{Mend, Place, write_mends};
+
 /// The result of everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -59,6 +61,8 @@ kinds! {
     CaptureNeverRan,
     /// The capture instance is gone or was never made.
     NoInstance,
+    /// Both places for capture instances that a table has are taken by such as lack something.
+    InstancesTaken,
     /// The table has no key that identifies a row.
     NoKey,
     /// The table's columns or key differ from those of its open generation in a way that is not followed.
@@ -69,6 +73,8 @@ kinds! {
     TableGone,
     /// Rows of the table may move without a trace in its history.
     Untraced,
+    /// The login would read masked values, or not all rows.
+    Hidden,
     /// History was purged before it was read.
     Gap,
     /// The source was restored, or another database answers in its place.
@@ -128,6 +134,7 @@ struct Inner {
     kind: Kind,
     message: String,
     advice: String,
+    mend: Vec<Mend>,
     table: Option<String>,
     number: Option<u32>,
     tries: u32,
@@ -137,14 +144,29 @@ struct Inner {
 impl Error {
     /// An error that says what failed and why.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let (message, advice) = (message.into(), String::new());
-        Self(Box::new(Inner { kind, message, advice, table: None, number: None, tries: 0, cause: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            advice: String::new(),
+            mend: Vec::new(),
+            table: None,
+            number: None,
+            tries: 0,
+            cause: None,
+        }))
     }
 
     /// The same with what to do next, a full sentence.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         self.0.advice = advice.into();
+        self
+    }
+
+    /// The same with a statement, line or command that mends it; called again, by this one after those before.
+    #[must_use]
+    pub fn mend(mut self, at: Place, statement: impl Into<String>) -> Self {
+        self.0.mend.push(Mend { at, statement: statement.into() });
         self
     }
 
@@ -181,11 +203,12 @@ impl Error {
     /// The same error told once more, without the one beneath.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Inner { kind, message, advice, table, number, tries, .. } = &*self.0;
+        let Inner { kind, message, advice, mend, table, number, tries, .. } = &*self.0;
         Self(Box::new(Inner {
             kind: *kind,
             message: message.clone(),
             advice: advice.clone(),
+            mend: mend.clone(),
             table: table.clone(),
             number: *number,
             tries: *tries,
@@ -206,6 +229,11 @@ impl Error {
     /// How often it was tried in vain; 0 where trying again was not thought of.
     pub fn tries(&self) -> u32 {
         self.0.tries
+    }
+
+    /// What mends it, one thing after the other; none where that is a person's decision.
+    pub fn mends(&self) -> &[Mend] {
+        &self.0.mend
     }
 
     /// The error beneath.
@@ -260,7 +288,7 @@ impl fmt::Display for Error {
         if !self.0.advice.is_empty() {
             write!(f, ". {}", self.0.advice.replace(RESYNC, &format!("'{}'", resync(self.table()))))?;
         }
-        Ok(())
+        write_mends(f, &self.0.mend)
     }
 }
 

@@ -35,8 +35,40 @@ matters! {
     SnapshotIsolation,
     /// What the login may not read, so that it is not known.
     Unreadable,
+    /// The login may not read the change tables.
+    ChangeTableRights,
+    /// No login may enable and purge that must.
+    OwnerRights,
+    /// Where enabling and purging would go nothing can be written.
+    SourceReadOnly,
+    /// The database's owner is unknown, or not the one that the database itself names.
+    DatabaseOwner,
+    /// SQL Server Agent, which runs the jobs, does not run.
+    AgentStopped,
+    /// The capture job does not run.
+    CaptureStopped,
+    /// The capture job failed at its last try.
+    CaptureFailed,
+    /// There is no capture job, or it is disabled.
+    CaptureJob,
+    /// Capture is far behind the log.
+    CaptureBehind,
+    /// There is no cleanup job, or it is disabled: history grows.
+    CleanupJob,
+    /// History is kept for a shorter time than the work may stand still.
+    RetentionShort,
+    /// Long texts and binaries that the application writes are refused once their columns are captured.
+    TextSize,
+    /// A column is encrypted by clients, and is left out.
+    EncryptedColumn,
+    /// Capture may change characters of a column, whose code page is not the database's.
+    CodePage,
+    /// Row-level security may hide rows, and the configuration says that this is meant.
+    RowFilter,
     /// A pattern matches no table, or none that is not excluded.
     UselessPattern,
+    /// A `[[table]]` entry, or a column in it, names nothing.
+    UselessOption,
     /// A column of a type that cannot be carried is left out.
     UnsupportedColumn,
     /// Partitions may be switched away unseen.
@@ -92,7 +124,7 @@ pub enum Place {
 pub struct Mend {
     /// Where.
     pub at: Place,
-    /// The statement, line or command.
+    /// The statement or command; for the configuration, lines that take the place of those of the same keys there.
     pub statement: String,
 }
 
@@ -138,19 +170,24 @@ impl fmt::Display for Finding {
             write!(f, "{table}: ")?;
         }
         f.write_str(&self.message)?;
-        for (at, mend) in self.mend.iter().enumerate() {
-            let before = if at == 0 { ". To mend it, " } else { "; then " };
-            let place = match mend.at {
-                Place::Source => "at the source: ",
-                Place::Target => "at the target: ",
-                Place::Bucket => "at the bucket: ",
-                Place::Config => "in con_defs.toml: ",
-                Place::Shell => "run: ",
-            };
-            write!(f, "{before}{place}{}", mend.statement)?;
-        }
-        Ok(())
+        write_mends(f, &self.mend)
     }
+}
+
+/// Writes what mends something, behind a sentence that says what is so.
+pub fn write_mends(f: &mut fmt::Formatter<'_>, mends: &[Mend]) -> fmt::Result {
+    for (at, mend) in mends.iter().enumerate() {
+        let before = if at == 0 { ". To mend it, " } else { "; then " };
+        let place = match mend.at {
+            Place::Source => "at the source: ",
+            Place::Target => "at the target: ",
+            Place::Bucket => "at the bucket: ",
+            Place::Config => "in con_defs.toml: ",
+            Place::Shell => "run: ",
+        };
+        write!(f, "{before}{place}{}", mend.statement.replace('\n', " "))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -171,7 +208,7 @@ mod tests {
     fn a_finding_is_one_sentence_with_what_mends_it() {
         let finding = Finding::new(Matter::NewColumns, "new columns do not flow")
             .on(&TableName::new("Sales", "Orders"))
-            .mend(Place::Config, "[source] enable_cdc = true")
+            .mend(Place::Config, "[source]\nenable_cdc = true")
             .mend(Place::Shell, "delsert check");
         assert_eq!(
             finding.to_string(),

@@ -50,10 +50,12 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::Value
         | Kind::CaptureOff
         | Kind::NoInstance
+        | Kind::InstancesTaken
         | Kind::NoKey
         | Kind::Drift
         | Kind::TableGone
         | Kind::Untraced
+        | Kind::Hidden
         | Kind::Gap
         | Kind::Restored
         | Kind::ZeroMinimum

@@ -14,6 +14,7 @@ mod histories;
 mod idle;
 mod messages;
 mod overlap;
+mod preflight;
 mod recovery;
 mod rights;
 mod rules;

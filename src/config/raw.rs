@@ -32,6 +32,7 @@ pub struct Sync {
     pub on_gap: Option<String>,
     pub on_new_column: Option<String>,
     pub on_partition_switch: Option<String>,
+    pub on_row_filter: Option<String>,
     pub max_window: Option<String>,
     pub parallel: Option<Scalar<u64>>,
 }

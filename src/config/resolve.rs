@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::raw::{self, Leaf, Scalar};
-use super::{Config, OnExistingRows, OnGap, OnNewColumn, OnPartitionSwitch, Purge, Sync, TableOptions};
+use super::{Config, OnExistingRows, OnGap, OnNewColumn, OnPartitionSwitch, OnRowFilter, Purge, Sync, TableOptions};
 use crate::error::{Error, Kind, Result};
 use crate::loss::{Loss, Policies};
 use crate::table::TableName;
@@ -143,6 +143,7 @@ fn sync(raw: &raw::Sync) -> Result<Sync> {
     }
     let new_columns = [("follow", OnNewColumn::Follow), ("ignore", OnNewColumn::Ignore), ("fail", OnNewColumn::Fail)];
     let switches = [("fail", OnPartitionSwitch::Fail), ("ignore", OnPartitionSwitch::Ignore)];
+    let filters = [("fail", OnRowFilter::Fail), ("ignore", OnRowFilter::Ignore)];
     let purges = [("after_extract", Purge::AfterExtract), ("after_load", Purge::AfterLoad), ("never", Purge::Never)];
     Ok(Sync {
         name,
@@ -166,6 +167,7 @@ fn sync(raw: &raw::Sync) -> Result<Sync> {
             Some(OnPartitionSwitch::Fail),
             &switches,
         )?,
+        on_row_filter: choice("sync.on_row_filter", raw.on_row_filter.as_ref(), Some(OnRowFilter::Fail), &filters)?,
         max_window: duration("sync.max_window", raw.max_window.as_ref(), Some(Duration::from_hours(6)))?
             .unwrap_or_default(),
         parallel: usize::try_from(parallel).unwrap_or(1),

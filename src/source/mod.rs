@@ -42,8 +42,15 @@ pub struct SourceInfo {
     pub ignores_case: bool,
     /// The source's own time: what it says of ages is by its clock, not by ours.
     pub now: DateTime<Utc>,
-    /// What the login lacks and other findings, each with the statement that mends it.
+}
+
+/// What was found before the work, all of it at once.
+#[derive(Debug, Default)]
+pub struct Preflight {
+    /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Tables that cannot be synced as things are, and why; one may come more than once.
+    pub blocked: Vec<(TableName, Error)>,
 }
 
 /// A table that the configuration includes.
@@ -245,12 +252,6 @@ pub trait Source: Sized + Send + 'static {
     /// The login lacks the right, or the source refuses.
     fn disable_table(&mut self, table: &TableName, capture: &Capture) -> impl Future<Output = Result<()>> + Send;
 
-    /// The statement that lets a login see the tables that a pattern of `source.include` names, if there is one.
-    fn sight(login: &str, pattern: &str) -> Option<String> {
-        let _ = (login, pattern);
-        None
-    }
-
     /// As what a column flows on whose definition became another; `None` where the values that it held may have changed.
     fn follow(before: &Column, now: &Column) -> Option<Column>;
 
@@ -265,6 +266,20 @@ pub trait Source: Sized + Send + 'static {
     /// # Errors
     /// The connection failed, or the login may not read it.
     fn commit_until(&mut self, at: &Position) -> impl Future<Output = Result<Option<Position>>> + Send;
+
+    /// Looks for what would stop or harm the work on these tables: rights, jobs, settings. What the login may not read is
+    /// a finding. A handful of statements, however many tables there are.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn preflight(
+        &mut self,
+        config: &config::Config,
+        found: &[SourceTable],
+    ) -> impl Future<Output = Result<Preflight>> + Send;
+
+    /// What somebody types in at the source to let a table be captured with these columns.
+    fn how_to_enable(owner: &Owner, found: &SourceTable, flow: &Table) -> String;
 
     /// The last position captured. A capture job that has just been made is waited for.
     ///

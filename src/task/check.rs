@@ -20,7 +20,7 @@ use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
-use crate::source::{Source, SourceInfo, SourceTable, is_included};
+use crate::source::{Source, SourceInfo};
 use crate::table::{Table, TableName};
 use crate::target::{Target, TargetInfo, fits, types};
 use instances::{Flow, enable_tables, flows, retire_instances};
@@ -70,15 +70,19 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     else {
         return Ok(());
     };
-    info.findings.iter().chain(&target_info.findings).for_each(|finding| report.finding(finding.clone()));
-    enable_database(&mut source, &mut info, context).await?;
-    let found = source.tables(&context.config).await?;
-    find_unseen::<S>(context, &info, &found, report)?;
+    target_info.findings.into_iter().for_each(|finding| report.finding(finding));
+    let enabled = enable_database(&mut source, &mut info, context).await;
+    let found = match enabled {
+        Ok(()) => source.tables(&context.config).await,
+        Err(error) => Err(error),
+    };
+    let told = source.preflight(&context.config, found.as_deref().unwrap_or_default()).await?;
+    told.findings.into_iter().for_each(|finding| report.finding(finding));
     let (found, missing) =
-        context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
+        context.split(found?, |found| &found.table.name, info.ignores_case, "among those included")?;
     if found.is_empty() && context.tables.is_empty() {
         let message = "source.include lets no table through: nothing will be synced";
-        report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source] include = [\"*\"]"));
+        report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source]\ninclude = [\"*\"]"));
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
     let gone = context.gone(&ledger, &names, missing, info.ignores_case).await?;
@@ -87,7 +91,10 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         report.table_failed(&name, error);
     }
     let mut flows = flows::<S>(context, &ledger, found, &names, report).await?;
-    place::<T>(context, &mut flows);
+    for (name, error) in told.blocked {
+        flows.iter_mut().filter(|flow| *flow.name() == name).for_each(|flow| flow.block(error.again()));
+    }
+    place::<T>(context, &mut flows)?;
     retire_instances(&mut source, context, &mut flows, report).await?;
     enable_tables(&mut source, context, &mut flows, report).await?;
     for flow in &flows {
@@ -126,31 +133,6 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     report.cut(cut.clone());
     find_work(context, &mut source, &info, &ledger, &flows, &cut, report).await?;
     report.retried(source.retried());
-    Ok(())
-}
-
-/// Names what `source.include` asks for and the login does not see, unless that is all.
-fn find_unseen<S: Source>(
-    context: &Context,
-    info: &SourceInfo,
-    found: &[SourceTable],
-    report: &mut Report,
-) -> Result<()> {
-    let (include, exclude) = context.config.patterns()?;
-    for pattern in &include {
-        let names_it = |found: &SourceTable| {
-            is_included(std::slice::from_ref(pattern), &exclude, &found.table.name, info.ignores_case)
-        };
-        if found.iter().any(names_it) {
-            continue;
-        }
-        let message = format!(
-            "source.include: \"{pattern}\" matches no table: there is none, it is excluded, or the login may not see it"
-        );
-        let grant = S::sight(&info.login, pattern);
-        let finding = Finding::new(Matter::UselessPattern, message);
-        report.finding(grant.into_iter().fold(finding, |finding, grant| finding.mend(Place::Source, grant)));
-    }
     Ok(())
 }
 
@@ -199,7 +181,8 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
             Kind::CaptureOff,
             format!("database '{}' does not capture changes, and source.enable_cdc is false", info.database),
         )
-        .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true"));
+        .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true")
+        .mend(Place::Config, "[source]\nenable_cdc = true"));
     }
     source.enable_capture().await?;
     crash::after(Step::DatabaseEnabled)?;
@@ -209,7 +192,7 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 }
 
 /// Refuses tables that fall together in the target, or have no place there.
-fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
+fn place<T: Target>(context: &Context, flows: &mut [Flow]) -> Result<()> {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
         let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
@@ -224,12 +207,15 @@ fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     }
     for ((schema, table), clashing) in taken.into_iter().filter(|(_, tables)| tables.len() > 1) {
         let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().clone()).collect();
+        let lines = context.config.excluding(&names[1..])?;
         for at in clashing {
             let told: Vec<_> = names.iter().map(ToString::to_string).collect();
             let message = format!("{} all go to the target table {schema}.{table}", told.join(" and "));
-            flows[at].block(Error::new(Kind::NameClash, message).advice(apart(&names)));
+            let error = Error::new(Kind::NameClash, message).advice(apart(&names));
+            flows[at].block(error.mend(Place::Config, lines.clone()));
         }
     }
+    Ok(())
 }
 
 /// How tables are kept apart that fall together.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, Mend};
 use crate::loss::Losses;
 use crate::position::Position;
 use crate::retry::{self, Disposition, Retries};
@@ -61,6 +61,8 @@ pub struct TableSummary {
     pub error: Option<String>,
     /// The name of its kind, by which `docs/recovery.md` has it.
     pub error_kind: Option<&'static str>,
+    /// What mends it, one thing after the other; empty where that is a person's decision.
+    pub mend: Vec<Mend>,
     /// What was tried again at the source, and how often.
     pub retries: Retries,
     /// Names that are too long for the target, each with what stands for it there; told by check.
@@ -84,6 +86,7 @@ impl TableSummary {
             at_cut: None,
             error: None,
             error_kind: None,
+            mend: Vec::new(),
             retries: Retries::new(),
             shortened: BTreeMap::new(),
         }
@@ -91,8 +94,8 @@ impl TableSummary {
 
     /// A table that an error stopped.
     fn stopped(table: &TableName, status: TableStatus, error: &Error) -> Self {
-        let (text, kind) = (error.to_string(), error.kind().name());
-        Self { status, error: Some(text), error_kind: Some(kind), ..Self::idle(table) }
+        let (text, kind, mend) = (error.to_string(), error.kind().name(), error.mends().to_vec());
+        Self { status, error: Some(text), error_kind: Some(kind), mend, ..Self::idle(table) }
     }
 }
 
@@ -125,6 +128,8 @@ pub struct Summary {
     pub error: Option<String>,
     /// The name of the first such error's kind.
     pub error_kind: Option<&'static str>,
+    /// What mends what failed as a whole, one thing after the other; empty where that is a person's decision.
+    pub mend: Vec<Mend>,
     /// What was tried again at the source, and how often, for all tables together and for each.
     pub retries: Retries,
     /// Tables, by name.
@@ -160,6 +165,7 @@ impl Report {
             findings: Vec::new(),
             error: None,
             error_kind: None,
+            mend: Vec::new(),
             retries: Retries::new(),
             tables: Vec::new(),
         };
@@ -225,6 +231,7 @@ impl Report {
         tracing::error!(kind = error.kind().name(), "{error}");
         let text = error.to_string();
         self.summary.error_kind.get_or_insert(error.kind().name());
+        self.summary.mend.extend(error.mends().iter().cloned());
         self.summary.error = Some(match self.summary.error.take() {
             Some(before) => format!("{before}; {text}"),
             None => text,
@@ -261,6 +268,9 @@ impl Report {
                     mine.from = mine.from.take().or(theirs.from);
                     mine.to = theirs.to.or(mine.to.take());
                     mine.at_cut = theirs.at_cut.or(mine.at_cut);
+                    if mine.error.is_none() {
+                        mine.mend = theirs.mend;
+                    }
                     mine.error = mine.error.take().or(theirs.error);
                     mine.error_kind = mine.error_kind.or(theirs.error_kind);
                     add(&mut mine.retries, theirs.retries);
@@ -271,6 +281,9 @@ impl Report {
         add(&mut self.summary.retries, other.summary.retries);
         self.summary.cut = self.summary.cut.take().or(other.summary.cut);
         self.summary.findings.extend(other.summary.findings);
+        if self.summary.error.is_none() {
+            self.summary.mend = other.summary.mend;
+        }
         self.summary.error = self.summary.error.take().or(other.summary.error);
         self.summary.error_kind = self.summary.error_kind.or(other.summary.error_kind);
         self.codes.extend(other.codes);

@@ -9,7 +9,9 @@ use delsert::error::Result;
 use delsert::position::Position;
 use delsert::row::{Cell, Operation, RowSink};
 use delsert::source::sqlserver::SqlServer;
-use delsert::source::{Answer, Bounds, Capture, Committed, Owner, Question, Source, SourceInfo, SourceTable, Tracked};
+use delsert::source::{
+    Answer, Bounds, Capture, Committed, Owner, Preflight, Question, Source, SourceInfo, SourceTable, Tracked,
+};
 use delsert::table::{Column, Table, TableName};
 
 use super::bug::{Bug, Filter};
@@ -85,6 +87,14 @@ impl Source for Between {
             }
         }
         Ok(())
+    }
+
+    async fn preflight(&mut self, config: &config::Config, found: &[SourceTable]) -> Result<Preflight> {
+        self.inner.preflight(config, found).await
+    }
+
+    fn how_to_enable(owner: &Owner, found: &SourceTable, flow: &Table) -> String {
+        SqlServer::how_to_enable(owner, found, flow)
     }
 
     async fn maximum(&mut self) -> Result<Position> {

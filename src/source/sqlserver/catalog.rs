@@ -11,7 +11,7 @@ use super::decode::datetime_text;
 use super::key::{Known, Unique};
 use super::sql;
 use super::types::Described;
-use crate::config::{Config, OnPartitionSwitch, Source, literal};
+use crate::config::{Config, OnPartitionSwitch, Source};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
@@ -44,7 +44,7 @@ pub async fn tables(
         .map(|row| (integer(row, 0), TableName::new(text(row, 1), text(row, 2))))
         .filter(|(_, name)| is_included(&source.include, &source.exclude, name, ignores_case))
         .collect();
-    let mut columns = by_object(client.batch(sql::COLUMNS).await?);
+    let mut columns = by_object(columns(client).await?);
     let mut uniques = uniques(client.batch(sql::UNIQUES).await?);
     let mut instances = if enabled { instances(client, &Owner::of(config)?).await? } else { HashMap::new() };
     let partitioned = partitioned(client).await?;
@@ -81,6 +81,14 @@ fn uniques(rows: Vec<Row>) -> HashMap<i64, Vec<Unique>> {
     map
 }
 
+/// The columns of all tables. A server that does not know of encryption (207) has none encrypted.
+async fn columns(client: &mut Client) -> Result<Vec<Row>> {
+    match client.batch(sql::COLUMNS).await {
+        Err(error) if error.number() == Some(207) => client.batch(sql::OLD_COLUMNS).await,
+        other => other,
+    }
+}
+
 /// What tells a table and its columns from others of the same names that stood there before.
 fn incarnation(object_id: i64, columns: &[Row]) -> String {
     let ids: Vec<_> = columns.iter().map(|row| format!("{}:{}", integer(row, 10), text(row, 1))).collect();
@@ -110,12 +118,15 @@ fn watch_switches(table: &mut SourceTable, policy: OnPartitionSwitch) {
             table.findings.push(Finding::new(Matter::PartitionSwitch, message).on(name));
         }
         OnPartitionSwitch::Fail => {
-            let advice = format!(
-                "Have it captured by an instance that forbids switching, EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, @supports_net_changes = 0, @allow_partition_switch = 0; or, if nobody switches or you resync after it, set on_partition_switch = \"ignore\"",
+            let statement = format!(
+                "EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, @supports_net_changes = 0, @allow_partition_switch = 0",
                 sql::literal(&name.schema),
                 sql::literal(&name.name)
             );
-            let error = Error::new(Kind::Untraced, message).advice(advice).on(name);
+            let error = Error::new(Kind::Untraced, message)
+                .advice("Have it captured by an instance that forbids switching; or, if nobody switches or you resync after it, set on_partition_switch = \"ignore\"")
+                .mend(Place::Source, statement)
+                .on(name);
             table.blocked.get_or_insert(Arc::new(error));
         }
     }
@@ -134,6 +145,7 @@ fn describe(row: &Row) -> Described {
         collation: text(row, 7),
         nullable: integer(row, 8) != 0,
         computed: integer(row, 9) != 0,
+        encrypted: integer(row, 11) != 0,
     }
 }
 
@@ -182,26 +194,26 @@ fn assemble(
         let same = |name: &&String| *name == column || !is_there(name) && same_name(ignores_case, name, column);
         options.exclude_columns.iter().any(|name| same(&name))
     };
-    let mut findings = Vec::new();
     let mut columns = Vec::new();
+    let mut left_out = Vec::new();
     for column in described.iter().filter(|column| !column.computed && !is_excluded(&column.name)) {
-        if let Some(column) = column.column() {
-            columns.push(column);
-        } else {
-            let message = format!(
-                "column '{}' is of type {}, which cannot be carried, and is left out; the line says that this is meant",
-                column.name, column.base
-            );
-            let line = format!("exclude_columns = [{}]", literal(&column.name));
-            findings.push(Finding::new(Matter::UnsupportedColumn, message).on(&name).mend(Place::Config, line));
+        match column.column() {
+            Some(column) => columns.push(column),
+            None => left_out.push(column),
         }
     }
+    let lines = || {
+        let names: Vec<_> = left_out.iter().map(|column| column.name.as_str()).collect();
+        config.excluding_columns(&name, &names, |left, right| same_name(ignores_case, left, right))
+    };
+    let findings =
+        left_out.iter().map(|column| left_out_by_type(column).on(&name).mend(Place::Config, lines())).collect();
     let keyed = captures.iter().rev().map(|capture| capture.key.clone()).find(|key| !key.is_empty());
     let known = Known { described, columns: &columns, uniques };
     let key = keyed.unwrap_or_else(|| known.key());
     let key_index = known.index(&key);
     let table = Table { name, key, columns: columns.clone() };
-    let blocked = known.block(&table, &is_excluded).map(Arc::new);
+    let blocked = known.block(&table, &is_excluded).map(|error| Arc::new(with_way_out(error, config, &table)));
     let primary = uniques.iter().find(|unique| unique.primary);
     let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
     SourceTable {
@@ -214,6 +226,30 @@ fn assemble(
         key_index,
         incarnation: String::new(),
         altered: Vec::new(),
+    }
+}
+
+/// A column that cannot be carried.
+fn left_out_by_type(column: &Described) -> Finding {
+    let name = &column.name;
+    if column.encrypted {
+        let message = format!(
+            "column '{name}' is encrypted by clients: only they can read it, so it is left out; the lines say that this is meant"
+        );
+        return Finding::new(Matter::EncryptedColumn, message);
+    }
+    let message = format!(
+        "column '{name}' is of type {}, which cannot be carried, and is left out; the lines say that this is meant",
+        column.base
+    );
+    Finding::new(Matter::UnsupportedColumn, message)
+}
+
+/// With the lines that leave the table out: what always helps.
+fn with_way_out(error: Error, config: &Config, table: &Table) -> Error {
+    match config.excluding([&table.name]) {
+        Ok(lines) if error.kind() == Kind::NoKey => error.mend(Place::Config, lines),
+        _ => error,
     }
 }
 

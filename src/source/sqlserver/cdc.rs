@@ -12,8 +12,10 @@ use tiberius::ColumnData;
 use super::catalog::instance_name;
 use super::client::{Client, Parameter, bytes, integer, number, text};
 use super::decode::{datetime_text, push};
+use super::describe::{Database, Platform};
 use super::{rights, sql, types};
 use crate::error::{Error, Kind, Result};
+use crate::finding::Place;
 use crate::manifest::CommitTime;
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
@@ -30,37 +32,80 @@ const PURGE_DEADLOCK: u32 = 22852;
 const POSITIONS_AT_ONCE: usize = 1000;
 
 /// Enables the database. One that another has enabled meanwhile is no error.
-pub async fn enable_database(client: &mut Client) -> Result<()> {
-    match client.batch(sql::ENABLE_DATABASE).await {
+pub async fn enable_database(client: &mut Client, database: &Database) -> Result<()> {
+    let statement = enabling_database(database);
+    match client.batch(&statement).await {
         Err(error) if number(&error) == Some(22905) => Ok(()),
-        Err(error) if matches!(error.kind(), Kind::SourceRights | Kind::SourceRefused) => Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
-            .because(error)
-            .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there (on Amazon RDS: EXEC msdb.dbo.rds_cdc_enable_db 'database'), or give such a login in [source.admin]")),
+        Err(error) if is_denied(&error) => {
+            let who = match database.platform {
+                Platform::Server | Platform::ManagedInstance => "a sysadmin",
+                Platform::Rds => "the master user, or a login that may execute it,",
+                Platform::AzureDatabase => "a db_owner",
+            };
+            Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
+                .because(error)
+                .advice(format!("Let {who} run {statement} there, or give such a login in [source.admin]"))
+                .mend(Place::Source, statement))
+        }
         other => other.map(drop),
     }
 }
 
-/// Makes the sync's instance for a table. One of that name is ours, made by a rival.
-pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTable, table: &Table) -> Result<()> {
+/// The statement that enables a database.
+pub fn enabling_database(database: &Database) -> String {
+    match database.platform {
+        Platform::Rds => sql::enable_rds_database(&database.name),
+        _ => sql::ENABLE_DATABASE.to_owned(),
+    }
+}
+
+/// Whether a refusal to enable is one of rights; any other says itself what is wrong.
+fn is_denied(error: &Error) -> bool {
+    matches!(number(error), Some(22902 | 22904 | 229 | 15247))
+}
+
+/// The statement that makes the sync's instance for a table.
+pub fn enabling(owner: &Owner, found: &SourceTable, table: &Table) -> String {
     // Naming columns keeps those that do not flow out of the change table.
     let columns = found.partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
     let instance = instance_name(owner, table, &found.incarnation);
     let TableName { schema, name } = &table.name;
-    let statement = sql::enable_table(schema, name, &instance, columns.as_deref(), found.key_index.as_deref());
+    sql::enable_table(schema, name, &instance, columns.as_deref(), found.key_index.as_deref())
+}
+
+/// Makes the sync's instance for a table. One of that name is ours, made by a rival.
+pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTable, table: &Table) -> Result<()> {
+    let statement = enabling(owner, found, table);
     match bounded(client, &statement).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
-        Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {
+        Err(error) if is_denied(&error) => {
             Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the table").because(error).advice(format!(
                 "Let whoever may grant it: {}; or give such a login in [source.admin]; or let such a login enable the table, and set source.enable_cdc = false",
                 rights::owner(client.login())
-            )))
+            )).mend(Place::Source, statement))
         }
-        Err(error) if number(&error) == Some(22962) => {
-            Err(Error::new(Kind::NoInstance, "neither of its two capture instances has all columns and the key, and a table can have only two")
-                .because(error)
-                .advice("Drop one of them with sys.sp_cdc_disable_table, or name the columns they lack in exclude_columns"))
-        }
+        Err(error) if number(&error) == Some(22962) => Err(taken(found, error)),
         other => other,
+    }
+}
+
+/// Both places that a table has for instances are taken.
+fn taken(found: &SourceTable, refusal: Error) -> Error {
+    let names: Vec<_> = found.captures.iter().map(|capture| format!("'{}'", capture.instance.name)).collect();
+    let message = format!(
+        "neither of its two capture instances, {}, has all columns and the key, and a table can have only two",
+        names.join(" and ")
+    );
+    let error = Error::new(Kind::InstancesTaken, message).because(refusal).advice(
+        "Drop one that nobody reads any more with sys.sp_cdc_disable_table, or name the columns they lack in exclude_columns",
+    );
+    // Ours come last, and are dropped by check itself.
+    match found.captures.first() {
+        Some(capture) => {
+            let name = &found.table.name;
+            error.mend(Place::Source, sql::disable_table(&name.schema, &name.name, &capture.instance.name))
+        }
+        None => error,
     }
 }
 
@@ -117,29 +162,33 @@ async fn commit(client: &mut Client, statement: &str, at: &Position) -> Result<O
 }
 
 /// The last position captured; a capture job that was just made is waited for.
-pub async fn maximum(client: &mut Client) -> Result<Position> {
-    let deadline = tokio::time::Instant::now() + super::CAPTURE_PATIENCE;
+pub async fn maximum(client: &mut Client, platform: Platform) -> Result<Position> {
+    let deadline = tokio::time::Instant::now() + platform.patience();
     loop {
         let rows = client.batch(sql::MAXIMUM).await?;
         if let Some(maximum) = rows.first().and_then(|row| bytes(row, 0)) {
             return Ok(Position::new(maximum));
         }
         if tokio::time::Instant::now() >= deadline {
-            return Err(never_ran());
+            return Err(never_ran(platform));
         }
         tokio::time::sleep(super::CAPTURE_LOOK).await;
     }
 }
 
 /// The maximum is NULL.
-fn never_ran() -> Error {
-    Error::new(Kind::CaptureNeverRan, "the capture job never ran: sys.fn_cdc_get_max_lsn() is NULL").advice(
-        "Start SQL Server Agent, then EXEC sys.sp_cdc_start_job; EXEC sys.sp_cdc_help_jobs shows whether the job is there",
-    )
+fn never_ran(platform: Platform) -> Error {
+    let what = "the capture job never ran: sys.fn_cdc_get_max_lsn() is NULL";
+    let advice = if platform.has_jobs() {
+        "Start SQL Server Agent, then EXEC sys.sp_cdc_start_job; EXEC sys.sp_cdc_help_jobs shows whether the job is there"
+    } else {
+        "Azure's scheduler captures every 20 seconds, but not while the database is paused: try again, and look in sys.dm_cdc_errors"
+    };
+    Error::new(Kind::CaptureNeverRan, what).advice(advice)
 }
 
 /// Maximum, minimum, and the commit time at a position, in one statement.
-pub async fn bounds(client: &mut Client, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
+pub async fn bounds(client: &mut Client, platform: Platform, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
     let instance = &tracked.capture.instance.name;
     let parameters = vec![Parameter::Text(instance.clone()), Parameter::Bytes(at.as_bytes().to_vec())];
     let rows = client.query(sql::BOUNDS, parameters).await?;
@@ -159,7 +208,7 @@ pub async fn bounds(client: &mut Client, tracked: Tracked<'_>, at: &Position) ->
     let utc_offset = round_to_quarter(integer(row, 3));
     let committed = datetime_text(row, 2).and_then(|source| commit_time(source, utc_offset));
     Ok(Bounds {
-        maximum: bytes(row, 0).map(Position::new).ok_or_else(never_ran)?,
+        maximum: bytes(row, 0).map(Position::new).ok_or_else(|| never_ran(platform))?,
         minimum,
         committed,
         minimum_committed: datetime_text(row, 4),

@@ -1,17 +1,56 @@
-//! Who the server is and what the login may do. What it may not read is a finding, never a failure.
+//! Who the server is and what the login may do.
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
-
 use super::client::{Client, integer, text};
 use super::decode::datetime_text;
-use super::{rights, sql};
+use super::sql;
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
-use crate::finding::{Finding, Matter, Place};
 use crate::manifest::Fingerprint;
 use crate::source::SourceInfo;
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+/// What kind of server it is: each has its own way to enable, and its own jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// One that somebody installed.
+    Server,
+    /// Amazon RDS, where nobody is sysadmin.
+    Rds,
+    /// Azure SQL Managed Instance.
+    ManagedInstance,
+    /// Azure SQL Database, which has no Agent and no msdb.
+    AzureDatabase,
+}
+
+impl Platform {
+    /// By `SERVERPROPERTY('EngineEdition')`, and whether there is a database as RDS has it.
+    fn of(engine_edition: i64, is_rds: bool) -> Self {
+        match engine_edition {
+            // Of Azure, and of Fabric.
+            5 | 12 => Self::AzureDatabase,
+            8 => Self::ManagedInstance,
+            _ if is_rds => Self::Rds,
+            _ => Self::Server,
+        }
+    }
+
+    /// Whether somebody else looks after the server and its Agent.
+    pub fn is_managed(self) -> bool {
+        self != Self::Server
+    }
+
+    /// Whether capture is a job that can be started.
+    pub fn has_jobs(self) -> bool {
+        self != Self::AzureDatabase
+    }
+
+    /// How long a capture that was just enabled is waited for: a job begins at once, Azure's scheduler takes its time.
+    pub fn patience(self) -> Duration {
+        Duration::from_secs(if self.has_jobs() { 30 } else { 90 })
+    }
+}
 
 /// What everything else depends on.
 #[derive(Debug, Clone)]
@@ -23,9 +62,14 @@ pub struct Database {
     collation: String,
     version: String,
     edition: String,
-    name: String,
-    login: String,
-    rights: Vec<String>,
+    /// What kind of server it is.
+    pub platform: Platform,
+    /// Its name.
+    pub name: String,
+    /// The login's name.
+    pub login: String,
+    /// Roles that the login is in, of those that may do everything.
+    pub rights: Vec<String>,
     broker: String,
     now: DateTime<Utc>,
 }
@@ -52,6 +96,7 @@ pub async fn database(client: &mut Client) -> Result<Database> {
         collation: text(row, 2),
         version: text(row, 3),
         edition: text(row, 4),
+        platform: Platform::of(integer(row, 11), integer(row, 12) != 0),
         name: text(row, 5),
         login: text(row, 6),
         rights: rights.into_iter().filter(|(_, has)| *has).map(|(role, _)| role.to_owned()).collect(),
@@ -65,38 +110,21 @@ fn utc(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|time| time.and_utc())
 }
 
-/// How many minutes history is kept, by the cleanup job. A server that hides its jobs, as Azure's and Amazon's do, says
-/// nothing; a login that may not ask is told so.
-async fn retention(client: &mut Client, findings: &mut Vec<Finding>) -> Result<Option<u64>> {
-    match client.batch(sql::RETENTION).await {
+/// How long history is kept, in minutes. Hidden from most readers: the preflight says so, this does not.
+async fn retention(client: &mut Client, platform: Platform) -> Result<Option<u64>> {
+    let statement = if platform.has_jobs() { sql::RETENTION } else { sql::AZURE_RETENTION };
+    match client.batch(statement).await {
         Ok(rows) => Ok(rows.first().and_then(|row| u64::try_from(integer(row, 0)).ok())),
-        Err(error) if error.kind() == Kind::SourceRights => {
-            let message = format!(
-                "how long the source keeps history is not to be read, and taken for 72 hours (number {}); or set source.retention",
-                error.number().unwrap_or_default()
-            );
-            let finding = Finding::new(Matter::Unreadable, message);
-            findings.push(finding.mend(Place::Source, rights::jobs(client.login())));
-            Ok(None)
-        }
-        Err(error) if error.kind() == Kind::SourceRefused => Ok(None),
+        Err(error) if matches!(error.kind(), Kind::SourceRefused | Kind::SourceRights) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Describes server, database and login.
 pub async fn describe(client: &mut Client, config: &Source, database: &Database) -> Result<SourceInfo> {
-    let mut findings = Vec::new();
-    let minutes = if config.retention.is_some() { None } else { retention(client, &mut findings).await? };
+    let minutes = retention(client, database.platform).await?;
     let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let name = told(&database.name).unwrap_or_else(|| config.database.clone());
-    if !database.snapshot_isolation {
-        let message = format!(
-            "database '{name}' does not allow SNAPSHOT isolation: first copies read committed rows instead, which is right but repeats more"
-        );
-        let statement = format!("ALTER DATABASE {} SET ALLOW_SNAPSHOT_ISOLATION ON", sql::name(&name));
-        findings.push(Finding::new(Matter::SnapshotIsolation, message).mend(Place::Source, statement));
-    }
     let mark = told(&database.broker);
     let marks = mark.map(|mark| ("service_broker_guid".to_owned(), mark)).into_iter().collect();
     Ok(SourceInfo {
@@ -110,6 +138,22 @@ pub async fn describe(client: &mut Client, config: &Source, database: &Database)
         database: name,
         ignores_case: database.ignores_case(),
         now: database.now,
-        findings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_server_is_told_apart() {
+        let known = [(3, false), (2, true), (8, false), (5, false), (12, false)];
+        let platforms = known.map(|(edition, is_rds)| Platform::of(edition, is_rds));
+        let Platform::AzureDatabase = platforms[4] else { panic!("{platforms:?}") };
+        assert_eq!(
+            platforms[..4],
+            [Platform::Server, Platform::Rds, Platform::ManagedInstance, Platform::AzureDatabase]
+        );
+        assert!(platforms[3].patience() > platforms[0].patience());
+    }
 }

@@ -5,6 +5,7 @@
 //! | `connect`, `reach`, `browser`, `prelogin`, `token`, `place` | from a host's name to a logged-in connection |
 //! | `client`, `failure` | the connection, and its failures told apart |
 //! | `describe` | who the server is and what the login may do |
+//! | `preflight` | what would stop or harm the work, each thing with what mends it |
 //! | `catalog` | tables, columns, keys, capture instances |
 //! | `key` | what identifies a row |
 //! | `altered` | what ALTER COLUMN did, by the history of DDL |
@@ -29,6 +30,7 @@ mod describe;
 mod failure;
 mod key;
 mod place;
+mod preflight;
 mod prelogin;
 mod reach;
 mod rights;
@@ -42,9 +44,10 @@ use std::time::Duration;
 
 use client::Client;
 
-use super::{Answer, Bounds, Capture, Committed, Owner, Question, Source, SourceInfo, SourceTable, Tracked};
+use super::{Answer, Bounds, Capture, Committed, Owner, Preflight, Question, Source, SourceInfo, SourceTable, Tracked};
 use crate::config;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::position::Position;
 use crate::retry::Retries;
 use crate::row::RowSink;
@@ -139,6 +142,48 @@ impl SqlServer {
         catalog::tables(&mut self.client, &self.config, config, database.captures, database.ignores_case()).await
     }
 
+    async fn enable_once(&mut self) -> Result<()> {
+        let database = self.database().await?;
+        cdc::enable_database(self.admin().await?, &database).await
+    }
+
+    async fn maximum_once(&mut self) -> Result<Position> {
+        let platform = self.database().await?.platform;
+        cdc::maximum(&mut self.client, platform).await
+    }
+
+    async fn bounds_once(&mut self, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
+        let platform = self.database().await?.platform;
+        cdc::bounds(&mut self.client, platform, tracked, at).await
+    }
+
+    async fn preflight_once(&mut self, config: &config::Config, found: &[SourceTable]) -> Result<Preflight> {
+        let database = self.database().await?;
+        let mut told = preflight::survey(&mut self.client, config, &self.config, &database, found).await?;
+        if preflight::needs_owner(config, &self.config) {
+            told.findings.extend(self.owner(&database.name).await?);
+        }
+        Ok(told)
+    }
+
+    /// What the login that enables and purges lacks for it.
+    async fn owner(&mut self, database: &str) -> Result<Option<Finding>> {
+        let refused = match self.admin().await {
+            Ok(client) => return preflight::owner(client, database).await,
+            Err(error) if matches!(error.kind(), Kind::SourceLogin | Kind::SourceRights) => error,
+            Err(error) => return Err(error),
+        };
+        let message = format!("the login that enables and purges is refused: {refused}");
+        let finding = Finding::new(Matter::OwnerRights, message);
+        let user = self.config.admin.as_ref().map(|login| sql::name(login.name()));
+        Ok(Some(match user.filter(|_| refused.number() == Some(4060)) {
+            Some(user) => finding
+                .mend(Place::Source, format!("CREATE USER {user} FOR LOGIN {user}"))
+                .mend(Place::Source, format!("ALTER ROLE [db_owner] ADD MEMBER {user}")),
+            None => finding,
+        }))
+    }
+
     async fn database(&mut self) -> Result<describe::Database> {
         if let Some(database) = &self.database {
             return Ok(database.clone());
@@ -182,7 +227,7 @@ impl Source for SqlServer {
     }
 
     async fn enable_capture(&mut self) -> Result<()> {
-        let enabled = again!(self, "enabling", cdc::enable_database(self.admin().await?).await);
+        let enabled = again!(self, "enabling", self.enable_once().await);
         self.database = None;
         enabled
     }
@@ -200,8 +245,12 @@ impl Source for SqlServer {
         again!(self, "disabling", cdc::disable_table(self.admin().await?, table, &capture.instance.name).await)
     }
 
-    fn sight(login: &str, pattern: &str) -> Option<String> {
-        rights::pattern(login, pattern)
+    async fn preflight(&mut self, config: &config::Config, found: &[SourceTable]) -> Result<Preflight> {
+        again!(self, "looking at rights, jobs and settings", self.preflight_once(config, found).await)
+    }
+
+    fn how_to_enable(owner: &Owner, found: &SourceTable, flow: &Table) -> String {
+        cdc::enabling(owner, found, flow)
     }
 
     fn follow(before: &Column, now: &Column) -> Option<Column> {
@@ -217,12 +266,12 @@ impl Source for SqlServer {
     }
 
     async fn maximum(&mut self) -> Result<Position> {
-        again!(self, "reading the maximum", cdc::maximum(&mut self.client).await)
+        again!(self, "reading the maximum", self.maximum_once().await)
     }
 
     async fn bounds(&mut self, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
         lsn(at)?;
-        again!(self, "reading the bounds", cdc::bounds(&mut self.client, tracked, at).await)
+        again!(self, "reading the bounds", self.bounds_once(tracked, at).await)
     }
 
     fn check_position(position: &Position) -> Result<()> {
@@ -263,7 +312,8 @@ impl Source for SqlServer {
 
     async fn snapshot<S: RowSink>(&mut self, tracked: Tracked<'_>, sink: &mut S) -> Result<Position> {
         let reading = self.reading().await?;
-        snapshot::copy(&mut self.client, tracked, reading, sink).await
+        let maximum = self.maximum_once().await?;
+        snapshot::copy(&mut self.client, tracked, maximum, reading, sink).await
     }
 
     async fn purge(&mut self, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {
@@ -287,8 +337,5 @@ fn lsn(position: &Position) -> Result<&Position> {
     .advice("Use the 'cut' that a summary of check prints"))
 }
 
-/// How long a capture job that has just been made is waited for.
-const CAPTURE_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How often it is looked for meanwhile.
+/// How often a capture job that has just been made is looked for.
 const CAPTURE_LOOK: Duration = Duration::from_millis(250);

@@ -20,12 +20,6 @@ pub fn owner(login: &str) -> String {
     format!("ALTER ROLE db_owner ADD MEMBER {}", name(login))
 }
 
-/// To read how long history is kept.
-pub fn jobs(login: &str) -> String {
-    let login = name(login);
-    format!("USE msdb; CREATE USER {login} FOR LOGIN {login}; GRANT SELECT ON dbo.cdc_jobs TO {login}")
-}
-
 /// To see the tables that a pattern of `source.include` names, if it names one schema or table.
 pub fn pattern(login: &str, pattern: &str) -> Option<String> {
     let (schema, table_name) = pattern.split_once('.').filter(|(schema, _)| !schema.contains('*'))?;

@@ -5,10 +5,9 @@
 
 use tiberius::Row;
 
-use super::cdc;
 use super::client::{Client, Parameter, number};
 use super::decode::{parameter, push};
-use super::{rights, sql, types};
+use super::{preflight, rights, sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
@@ -27,14 +26,14 @@ pub struct Reading {
     pub range: usize,
 }
 
-/// Copies a table and gives L0.
+/// Copies a table and gives L0, of what was the `maximum` before.
 pub async fn copy<S: RowSink>(
     client: &mut Client,
     tracked: Tracked<'_>,
+    maximum: Position,
     reading: Reading,
     sink: &mut S,
 ) -> Result<Position> {
-    let maximum = cdc::maximum(client).await?;
     // A new instance may start above the maximum: what it does not capture is in the copy.
     let start = maximum.max(tracked.capture.start.clone());
     rows(client, tracked.table, &[], reading, sink).await?;
@@ -49,6 +48,7 @@ pub async fn rows<S: RowSink>(
     reading: Reading,
     sink: &mut S,
 ) -> Result<()> {
+    preflight::refuse_masks(client, table).await?;
     if reading.isolated {
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
@@ -73,7 +73,7 @@ async fn ranges<S: RowSink>(
     sink: &mut S,
 ) -> Result<()> {
     let copied = sql::Copied {
-        table: format!("{}.{}", sql::name(&table.name.schema), sql::name(&table.name.name)),
+        table: sql::table(&table.name),
         columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column))).collect(),
         key: &table.key,
         holding,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::position::Position;
 use crate::source::Question;
+use crate::table::TableName;
 
 /// A name in brackets.
 pub fn name(name: &str) -> String {
@@ -14,6 +15,11 @@ pub fn name(name: &str) -> String {
 /// A text as a literal.
 pub fn literal(text: &str) -> String {
     format!("N'{}'", text.replace('\'', "''"))
+}
+
+/// A table's name in brackets.
+pub fn table(table: &TableName) -> String {
+    format!("{}.{}", name(&table.schema), name(&table.name))
 }
 
 /// A change table.
@@ -28,24 +34,43 @@ pub const DATABASE: &str = "SELECT d.is_cdc_enabled, d.snapshot_isolation_state,
      CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition, CAST(DB_NAME() AS nvarchar(128)) AS database_name, \
      CAST(SUSER_SNAME() AS nvarchar(128)) AS login_name, CAST(IS_SRVROLEMEMBER('sysadmin') AS int) AS is_sysadmin, \
      CAST(IS_MEMBER('db_owner') AS int) AS is_db_owner, \
-     CAST(d.service_broker_guid AS nvarchar(36)) AS service_broker_guid, GETUTCDATE() AS utc_now \
+     CAST(d.service_broker_guid AS nvarchar(36)) AS service_broker_guid, GETUTCDATE() AS utc_now, \
+     CAST(SERVERPROPERTY('EngineEdition') AS int) AS engine_edition, DB_ID(N'rdsadmin') AS rds \
      FROM sys.databases AS d WHERE d.name = DB_NAME()";
 
 pub const RETENTION: &str = "SELECT CAST(j.retention AS bigint) FROM msdb.dbo.cdc_jobs AS j \
      WHERE j.job_type = N'cleanup' AND j.database_id = DB_ID()";
 
+pub const AZURE_RETENTION: &str =
+    "SELECT CAST(j.retention AS bigint) FROM cdc.cdc_jobs AS j WHERE j.job_type = N'cleanup'";
+
 pub const TABLES: &str = "SELECT t.object_id, CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name \
      FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id \
      WHERE t.is_ms_shipped = 0 AND s.name <> N'cdc' ORDER BY s.name, t.name";
 
-pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS column_name, \
-     CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
-     CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, CAST(c.[scale] AS int) AS column_scale, \
-     CAST(c.collation_name AS nvarchar(128)) AS collation_name, c.is_nullable, c.is_computed, c.column_id \
-     FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
-     LEFT JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
-     LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id \
-     WHERE t.is_ms_shipped = 0 ORDER BY c.object_id, c.column_id";
+/// What is told of each column.
+macro_rules! columns {
+    ($more:literal) => {
+        concat!(
+            "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS column_name, \
+             CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
+             CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, \
+             CAST(c.[scale] AS int) AS column_scale, CAST(c.collation_name AS nvarchar(128)) AS collation_name, \
+             c.is_nullable, c.is_computed, c.column_id",
+            $more,
+            " FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
+             LEFT JOIN sys.types AS y ON y.user_type_id = c.user_type_id \
+             LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id \
+             WHERE t.is_ms_shipped = 0 ORDER BY c.object_id, c.column_id"
+        )
+    };
+}
+
+/// With whether each is encrypted by clients, which servers before 2016 do not tell.
+pub const COLUMNS: &str = columns!(", CASE WHEN c.encryption_type IS NULL THEN 0 ELSE 1 END AS is_encrypted");
+
+/// Of servers before 2016.
+pub const OLD_COLUMNS: &str = columns!("");
 
 /// What may identify a row: the indexes that let no two rows of a table be equal in their columns.
 pub const UNIQUES: &str = "SELECT i.object_id, CAST(i.name AS nvarchar(128)) AS index_name, i.is_primary_key, \
@@ -89,6 +114,11 @@ pub const BOUNDS: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn, sys.fn_cdc
      sys.fn_cdc_map_lsn_to_time(sys.fn_cdc_get_min_lsn(@P1)) AS min_committed";
 
 pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db";
+
+/// Amazon's own way to enable a database.
+pub fn enable_rds_database(database: &str) -> String {
+    format!("EXEC msdb.dbo.rds_cdc_enable_db {}", literal(database))
+}
 
 /// Enables an instance that captures the given columns, or all, and identifies rows by an index, or the primary key.
 pub fn enable_table(

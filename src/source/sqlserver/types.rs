@@ -21,12 +21,14 @@ pub struct Described {
     pub nullable: bool,
     /// Whether it is computed.
     pub computed: bool,
+    /// Whether clients encrypt it, so that nobody here can read it.
+    pub encrypted: bool,
 }
 
 impl Described {
     /// The column as it flows; `None` for a type that cannot.
     pub fn column(&self) -> Option<Column> {
-        let column_type = self.column_type()?;
+        let column_type = self.column_type().filter(|_| !self.encrypted)?;
         Some(Column {
             name: self.name.clone(),
             source_type: self.source_type(),

@@ -35,6 +35,11 @@ impl Server {
         Self { address, login, last_words: Arc::default() }
     }
 
+    /// The login.
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
     /// An error of a kind, naming the server.
     pub fn error(&self, kind: Kind, what: &str) -> Error {
         Error::new(kind, format!("PostgreSQL {} {what}", self.address)).advice(self.advice(kind))

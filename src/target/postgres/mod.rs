@@ -10,6 +10,7 @@
 //! | [`key`] | which types a key may have |
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
+//! | [`rights`] | what the login lacks |
 //! | [`load`] | the one transaction of a load |
 //! | [`staging`] | the table that parts are copied to, and how it is emptied |
 //! | [`copy`], [`unpack`] | a part on its way into staging |
@@ -23,6 +24,7 @@ pub mod key;
 pub mod load;
 pub mod prepare;
 pub mod reshape;
+pub mod rights;
 pub mod shape;
 pub mod staging;
 pub mod unpack;
@@ -40,7 +42,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
 use crate::table::Table;
-use crate::target::delsert::{self, NameRules, Objects, quote};
+use crate::target::delsert::{self, NameRules, Objects};
 use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
 
 /// Names have 63 bytes, no column may be called like one of the system's, and no schema begin like them.
@@ -165,7 +167,8 @@ const DESCRIBE: &str = "SELECT version(), current_database()::text, current_user
      pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool, \
      has_database_privilege(current_database(), 'CREATE'), \
      (SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') \
-        FROM pg_catalog.pg_namespace WHERE nspname = 'delsert')";
+        FROM pg_catalog.pg_namespace WHERE nspname = 'delsert'), pg_is_in_recovery(), \
+     (SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only')";
 
 /// The answer to [`DESCRIBE`].
 struct Description {
@@ -177,6 +180,9 @@ struct Description {
     may_create_schemas: bool,
     /// Whether `delsert`'s own schema can be used; `None` where there is none yet.
     may_use_own: Option<bool>,
+    standby: bool,
+    /// Where the setting stands that makes it read-only.
+    read_only_by: String,
 }
 
 impl TryFrom<&tokio_postgres::Row> for Description {
@@ -191,39 +197,22 @@ impl TryFrom<&tokio_postgres::Row> for Description {
             read_only: row.try_get(4)?,
             may_create_schemas: row.try_get(5)?,
             may_use_own: row.try_get(6)?,
+            standby: row.try_get(7)?,
+            read_only_by: row.try_get::<_, Option<String>>(8)?.unwrap_or_default(),
         })
     }
 }
 
 impl Description {
     fn findings(&self) -> Vec<Finding> {
-        let (database, login) = (quote(&self.database), quote(&self.login));
         let mut findings = Vec::new();
         if self.read_only {
-            findings.push(
-                Finding::new(
-                    Matter::TargetReadOnly,
-                    "the server is a standby, or read-only: name the primary in target.host, or let the database be written",
-                )
-                .mend(Place::Target, format!("ALTER DATABASE {database} RESET default_transaction_read_only")),
-            );
+            findings.push(rights::read_only(self.standby, &self.read_only_by, &self.database, &self.login));
         }
         if self.encoding != "UTF8" {
-            let message = format!("the database's encoding is {}, so some texts cannot be stored", self.encoding);
-            let statement = format!("CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0");
-            findings.push(Finding::new(Matter::TargetEncoding, message).mend(Place::Target, statement));
+            findings.push(rights::encoding(&self.encoding, &self.database, &self.login));
         }
-        match (self.may_use_own, self.may_create_schemas) {
-            (Some(false), _) => findings.push(
-                Finding::new(Matter::TargetSchema, "the login may not use delsert's own schema")
-                    .mend(Place::Target, format!("GRANT USAGE, CREATE ON SCHEMA delsert TO {login}")),
-            ),
-            (None, false) => findings.push(
-                Finding::new(Matter::TargetSchema, "the login may not create schema delsert")
-                    .mend(Place::Target, format!("CREATE SCHEMA delsert AUTHORIZATION {login}")),
-            ),
-            _ => {}
-        }
+        findings.extend(rights::own_schema(self.may_use_own, self.may_create_schemas, &self.login));
         findings
     }
 }

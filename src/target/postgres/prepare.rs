@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Transaction};
 use super::adopt::Difference;
 use super::attached::{self, Production};
 use super::failure::Server;
-use super::{adopt, key, objects, read_watermark, shape};
+use super::{adopt, key, objects, read_watermark, rights, shape};
 use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
@@ -65,12 +65,16 @@ async fn make_schemas(client: &mut Client, server: &Server, table: &TargetTable)
     let making = transaction(client, server).await?;
     advisory_lock(&making, server, SCHEMAS).await?;
     let mut changes = Vec::new();
-    for schema in missing_schemas(&making, server, table).await? {
+    let missing = missing_schemas(&making, server, table).await?;
+    for schema in &missing {
         let statement = format!("CREATE SCHEMA {}", quote(schema));
         making.batch_execute(&statement).await.map_err(|error| {
             let error = server.failed(&format!("run {statement}"), &error);
             match error.kind() {
-                Kind::TargetRights => server.granted_by(error, |login| format!("{statement} AUTHORIZATION {login}")),
+                Kind::TargetRights => {
+                    let error = error.advice("Have the schemas made by someone who may");
+                    rights::cannot_create(error, &missing, server.login())
+                }
                 _ => error,
             }
         })?;
@@ -182,12 +186,14 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
         }
         // What batches were loaded into takes its form from them.
         Some(production) if was_loaded => {
+            rights::check_table(transaction, server, table).await?;
             let hindrances = adopt::hindrances(&production);
             if !hindrances.is_empty() {
                 return Err(adopt::refusal(&objects.production, &hindrances));
             }
         }
         Some(production) => {
+            rights::check_table(transaction, server, table).await?;
             let is_new = generation.is_none();
             let differences = differences(transaction, server, (table, &types, is_new), &production).await?;
             if !differences.is_empty() {

@@ -8,7 +8,7 @@ use super::super::summary::Report;
 use super::Context;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
-use crate::finding::{Finding, Matter};
+use crate::finding::{Finding, Matter, Place};
 use crate::ledger::Ledger;
 use crate::manifest::Manifest;
 use crate::source::{Capture, Owner, Source, SourceTable};
@@ -205,15 +205,19 @@ pub async fn enable_tables<S: Source>(
             continue;
         }
         let refusal = refusal.unwrap_or_else(|| {
-            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key").advice(
-                "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync' for the table",
-            )
+            Error::new(Kind::NoInstance, "no capture instance has the table's columns and key")
+                .advice(
+                    "Set source.enable_cdc = true, or let a db_owner run sys.sp_cdc_enable_table for it; if a column it carried is gone, run 'delsert resync' for the table",
+                )
+                .mend(Place::Source, S::how_to_enable(&owner, &flow.found, &flow.wanted))
         });
         // What flowed goes on; extract stops where nobody will make the instance.
         if flow.tail.is_some() && flow.found.capture(&flow.table).is_some() {
             let columns: Vec<_> = flow.gained().into_iter().map(|column| column.name).collect();
             let message = format!("new columns ({}) do not flow: {refusal}", columns.join(", "));
-            report.finding(Finding::new(Matter::NewColumns, message).on(flow.name()));
+            let mut finding = Finding::new(Matter::NewColumns, message).on(flow.name());
+            finding.mend.extend(refusal.mends().iter().cloned());
+            report.finding(finding);
         } else {
             flow.block(refusal);
         }

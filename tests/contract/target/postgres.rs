@@ -321,7 +321,10 @@ async fn the_existing_schema_is_enough_for_a_login_that_may_create_none() -> any
     let orders = place(&server, &orders())?;
     let findings = target.describe().await?.findings;
     assert!(
-        findings.iter().any(|finding| finding.mend.iter().any(|mend| mend.statement.contains("CREATE SCHEMA delsert"))),
+        findings.iter().any(|finding| finding
+            .mend
+            .iter()
+            .any(|mend| mend.statement.contains("CREATE SCHEMA IF NOT EXISTS \"delsert\""))),
         "{findings:?}"
     );
     let (kind, text) = failure(target.prepare(&orders).await);

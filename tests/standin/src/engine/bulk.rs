@@ -111,6 +111,8 @@ fn new_table(catalog: &mut Catalog, spec: TableSpec) -> anyhow::Result<Table> {
             collation: types::is_text(column.sql_type)
                 .then(|| column.collation.unwrap_or(collation::DEFAULT).to_owned()),
             rowguid: false,
+            masked: false,
+            encryption: None,
         })
         .collect();
     let last = columns.iter().map(|column| column.id).max().unwrap_or(0);

@@ -52,6 +52,40 @@ pub struct State {
     pub partition_functions: Vec<PartitionFunction>,
     /// Partition schemes.
     pub partition_schemes: Vec<PartitionScheme>,
+    /// Security policies.
+    pub policies: Vec<Policy>,
+    /// What lies outside the database.
+    pub outside: Outside,
+}
+
+/// A security policy with a filter on one table. Its function is not run: whoever may be filtered reads nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Policy {
+    /// Object id.
+    pub id: i32,
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// The table that is filtered.
+    pub table: i32,
+    /// Whether it is enabled.
+    pub enabled: bool,
+}
+
+/// What lies outside the database and belongs to it: jobs, rights in `master` and `msdb`, its owner.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Outside {
+    /// Whether SQL Server Agent stands still.
+    pub agent_stopped: bool,
+    /// Whose server it is: empty for one's own, `rds` or `azure`.
+    pub flavour: String,
+    /// Jobs that are disabled.
+    pub disabled_jobs: Vec<String>,
+    /// Whether the database names another as dbo than the server does, as after a restore from elsewhere.
+    pub orphaned: bool,
+    /// Logins that were granted VIEW SERVER STATE.
+    pub server_state: Vec<String>,
 }
 
 /// A user or role.
@@ -159,6 +193,10 @@ pub struct Column {
     pub collation: Option<String>,
     /// ROWGUIDCOL.
     pub rowguid: bool,
+    /// MASKED.
+    pub masked: bool,
+    /// ENCRYPTED WITH: 1 deterministic, 2 randomized.
+    pub encryption: Option<u8>,
 }
 
 /// An index.

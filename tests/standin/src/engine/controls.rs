@@ -8,6 +8,10 @@
 //! | `during_read @capture_instance, @after_rows, @statement` | runs a batch in the middle of the next read of an instance |
 //! | `slow_rows @milliseconds, @times, @text` | makes each row of some batches take so long |
 //! | `advance_clock @seconds` | pushes the database's clock forward, commit times and all |
+//! | `agent @running` | starts or stops SQL Server Agent, and the capture job with it |
+//! | `flavour @name` | makes it a server of Amazon's (`rds`) or Microsoft's (`azure`): its ways to enable, its jobs |
+//! | `orphan` | lets the database name another as dbo than the server does |
+//! | `policy @schema, @name, @table` | lets an enabled security policy filter a table |
 //! | `backup @name`, `restore @name, @new_broker` | keeps the database, brings it back |
 
 use std::time::Duration;
@@ -94,6 +98,13 @@ impl SqlSession {
                 let seconds = orders(&["@seconds"])?.number("@seconds", None)?;
                 self.shared.cdc.advance_clock(Duration::from_secs(seconds.unsigned_abs()));
             }
+            "agent" => self.order_agent(&orders(&["@running"])?)?,
+            "flavour" => self.order_flavour(&orders(&["@name"])?)?,
+            "orphan" => {
+                orders(&[])?;
+                self.order_orphan()?;
+            }
+            "policy" => self.order_policy(&orders(&["@schema", "@name", "@table"])?)?,
             "backup" => self.back_up(&orders(&["@name"])?)?,
             "restore" => self.restore(&orders(&["@name", "@new_broker"])?)?,
             _ => return Ok(None),

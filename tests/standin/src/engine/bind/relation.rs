@@ -265,6 +265,7 @@ impl Binder<'_> {
             if !self.environment.may("SELECT", &table) {
                 return Err(denied("SELECT", &table, &self.environment.database));
             }
+            views::rights::check_table(self.environment, &table)?;
             let schema = alias.is_none().then(|| table.schema.clone());
             return self.table_source(&table, known_as, schema);
         }
@@ -294,7 +295,9 @@ impl Binder<'_> {
         let (last, before) = name.split_last().ok_or_else(|| invalid_object(&full))?;
         let schema = before.last().map_or("dbo", String::as_str);
         let database = before.len().checked_sub(2).map_or(self.environment.database.as_str(), |at| before[at].as_str());
-        if same(schema, "cdc") && same(database, &self.environment.shared.database) {
+        let azure = self.environment.catalog.state.outside.flavour == "azure";
+        let scheduler = azure && same(schema, "cdc") && same(last, "cdc_jobs");
+        if !scheduler && same(schema, "cdc") && same(database, &self.environment.shared.database) {
             let environment = self.environment;
             let columns = environment.shared.cdc.relation(last).ok_or_else(|| invalid_object(&full))?;
             if !environment.may_read_cdc() {

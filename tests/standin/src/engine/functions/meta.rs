@@ -104,7 +104,7 @@ pub fn bind(binder: &mut Binder<'_>, name: &str, args: Vec<Bound>) -> Result<Bou
         .map(|arg| {
             if types::is_integer(arg.ty) && !arg.null {
                 Some(SqlType::BigInt)
-            } else if name == "ISNUMERIC" {
+            } else if name == "ISNUMERIC" || types::is_binary(arg.ty) {
                 None
             } else {
                 Some(SqlType::NVarChar(Some(4000)))
@@ -140,6 +140,9 @@ pub fn database_id(environment: &Environment, name: &str) -> Option<i64> {
     let known = [("master", 1), ("tempdb", 2), ("model", 3), ("msdb", 4)];
     if same(name, &environment.shared.database) {
         return Some(5);
+    }
+    if same(name, "rdsadmin") && environment.catalog.state.outside.flavour == "rds" {
+        return Some(6);
     }
     known.iter().find(|(own, _)| same(own, name)).map(|(_, id)| *id)
 }
@@ -315,7 +318,10 @@ fn name_of(call: &Call<'_>, args: &[Value]) -> Result<Value> {
         "DB_NAME" => ["master", "tempdb", "model", "msdb", environment.shared.database.as_str()]
             .get(usize::try_from(id - 1).unwrap_or(usize::MAX))
             .map(|name| (*name).to_owned()),
-        "SUSER_SNAME" | "SUSER_NAME" => Some(environment.login.clone()),
+        "SUSER_SNAME" | "SUSER_NAME" => match args.first() {
+            Some(Value::Bytes(sid)) => (*sid == [1]).then(|| environment.shared.user.clone()),
+            _ => Some(environment.login.clone()),
+        },
         "USER_NAME" => {
             environment.catalog.state.principals.iter().find(|principal| principal.id == small).map(|p| p.name.clone())
         }
@@ -361,6 +367,7 @@ fn permission(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     }
     let allowed = match text(1).to_uppercase().as_str() {
         "OBJECT" => environment.find_table(&split_name(text(0))).is_some_and(|table| environment.may(&wanted, &table)),
+        "SCHEMA" if same(text(0), "cdc") => environment.may_read_cdc() || environment.is_member_of("db_datareader"),
         "SCHEMA" => {
             let schema = environment.catalog.schema(text(0)).map_or(i32::MIN, |(id, _)| -id);
             environment.granted(&wanted, &[schema, 0])

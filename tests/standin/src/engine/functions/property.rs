@@ -86,7 +86,10 @@ fn property(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     }
     let text = |at: usize| if let Some(Value::Text(text)) = args.get(at) { text.to_lowercase() } else { String::new() };
     Ok(match call.text() {
-        "SERVERPROPERTY" => variant(server(&text(0))),
+        "SERVERPROPERTY" => variant(match text(0).as_str() {
+            "engineedition" if call.environment.catalog.state.outside.flavour == "azure" => int_value(5),
+            name => server(name),
+        }),
         "CONNECTIONPROPERTY" => variant(match text(0).as_str() {
             "net_transport" => text_value("TCP"),
             "protocol_type" => text_value("TSQL"),

@@ -69,6 +69,11 @@ impl SqlSession {
                     session.alter_column(&mut table, spec)?;
                     session.save_altered(&mut table, text, true)
                 }
+                AlterAction::Mask { column, on } => {
+                    let known = table.columns.iter_mut().find(|own| same(&own.name, column));
+                    known.ok_or_else(|| super::super::error::invalid_column(column))?.masked = *on;
+                    session.save_altered(&mut table, text, false)
+                }
                 AlterAction::Switch { from, to, into } => {
                     session.switch_partition(environment, &found, *from, to, *into)
                 }

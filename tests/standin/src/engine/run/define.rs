@@ -91,6 +91,8 @@ impl SqlSession {
             default: None,
             collation: if types::is_text(ty) { collation.map(str::to_owned) } else { None },
             rowguid: spec.rowguid,
+            masked: spec.masked,
+            encryption: spec.encryption,
         })
     }
 

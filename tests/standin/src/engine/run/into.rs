@@ -40,6 +40,8 @@ impl SqlSession {
                     default: None,
                     collation: types::is_text(column.ty).then(|| column.collation.0.to_owned()),
                     rowguid: false,
+                    masked: false,
+                    encryption: None,
                 });
                 (table.last_column, table.last_slot) = (number, number);
             }

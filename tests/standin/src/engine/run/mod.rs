@@ -15,6 +15,7 @@ mod msdb;
 mod needed;
 mod option;
 mod output;
+mod outside;
 mod partition;
 mod permission;
 mod procedure;

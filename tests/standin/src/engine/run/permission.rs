@@ -36,6 +36,9 @@ fn new_principal(changed: &Catalog, name: &str, role: bool, login: Option<String
 impl SqlSession {
     /// A statement about logins, users, roles or rights.
     pub fn security(&mut self, statement: &Security) -> Result<()> {
+        if let Some(done) = self.outside(statement) {
+            return done;
+        }
         let server = matches!(
             statement,
             Security::CreateLogin { .. }
@@ -149,7 +152,10 @@ fn principal(first_login: &str, changed: &mut Catalog, statement: &Security) -> 
             changed.state.principals.retain(|own| !same(&own.name, name));
             changed.state.grants.retain(|grant| !same(&grant.principal, name));
         }
-        Security::Member { .. } | Security::Permission { .. } => {}
+        Security::Member { .. }
+        | Security::Permission { .. }
+        | Security::Authorization { .. }
+        | Security::Policy { .. } => {}
     }
     Ok(())
 }
@@ -210,6 +216,8 @@ fn permission(
         "VIEW DATABASE STATE",
         "VIEW DATABASE PERFORMANCE STATE",
         "VIEW SERVER STATE",
+        "UNMASK",
+        "ALTER ANY SECURITY POLICY",
         "ALTER ANY SCHEMA",
         "ALTER ANY USER",
         "ALTER ANY ROLE",

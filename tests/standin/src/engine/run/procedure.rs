@@ -192,6 +192,15 @@ impl SqlSession {
         }
         let lower = last.to_lowercase();
         let environment = self.enter()?;
+        let flavour = environment.catalog.state.outside.flavour.as_str();
+        if lower == "rds_cdc_enable_db" && flavour == "rds" && same(&self.database, "msdb") {
+            let database = params.first().map(|param| &param.value);
+            let Some(Value::Text(database)) = database else { return Err(unknown_procedure(&full)) };
+            return self.enable_as_master(database);
+        }
+        if lower == "sp_cdc_enable_db" && flavour == "azure" && environment.in_user_database() {
+            return self.enable_as_master(&self.database.clone());
+        }
         if environment.in_user_database() && !same(schema, "dbo") {
             if let Some((outcome, roles)) = self.cdc_procedure(&lower, params)? {
                 self.make_roles(&roles)?;
@@ -218,6 +227,7 @@ impl SqlSession {
         let run = |session: &mut Self| {
             let environment = session.enter()?;
             let cdc = Arc::clone(&session.shared.cdc);
+            super::outside::hindrance(name, &environment)?;
             let Some(result) = cdc.procedure(name, params, environment.as_ref()) else { return Ok(None) };
             let named = |error: SqlError| if error.procedure.is_empty() { error.procedure(name) } else { error };
             let outcome = result.map_err(named)?;

@@ -42,6 +42,7 @@ impl SqlSession {
                 Ok(Some(Outcome { messages: vec![SqlError::new(15_477, caution).severity(0)], ..Outcome::default() }))
             }
             _ if name.starts_with("sp_standin_") => self.control(name, params),
+            "sp_update_job" if same(&self.database, "msdb") => self.update_job(params).map(Some),
             "sp_configure" => self.configure(params).map(Some),
             "sp_tables" => self.tables(params).map(Some),
             "sp_columns" => self.columns(params).map(Some),

@@ -12,6 +12,16 @@ use super::{AlterAction, AlterTable, Kind};
 pub fn table(cursor: &mut Cursor) -> Result<AlterTable> {
     let table = cursor.object()?;
     if cursor.words(&["alter", "column"]) {
+        let place = cursor.at;
+        let name = cursor.name()?;
+        if cursor.words(&["add", "masked", "with"]) {
+            super::security::mask(cursor)?;
+            return Ok(AlterTable { table, action: AlterAction::Mask { column: name, on: true } });
+        }
+        if cursor.words(&["drop", "masked"]) {
+            return Ok(AlterTable { table, action: AlterAction::Mask { column: name, on: false } });
+        }
+        cursor.at = place;
         let mut spec = column(cursor)?;
         if spec.computed.is_some() || spec.identity.is_some() {
             return Err(cursor.error());

@@ -192,6 +192,8 @@ pub fn column(cursor: &mut Cursor) -> Result<ColumnSpec> {
         identity: None,
         collation: None,
         rowguid: false,
+        masked: false,
+        encryption: None,
         constraints: Vec::new(),
     };
     if cursor.word("as") {
@@ -241,6 +243,11 @@ fn column_options(cursor: &mut Cursor, spec: &mut ColumnSpec) -> Result<()> {
             spec.collation = Some(cursor.name()?);
         } else if cursor.word("rowguidcol") {
             spec.rowguid = true;
+        } else if cursor.words(&["masked", "with"]) {
+            super::security::mask(cursor)?;
+            spec.masked = true;
+        } else if cursor.words(&["encrypted", "with"]) {
+            spec.encryption = Some(super::security::encryption(cursor)?);
         } else if cursor.word("sparse") {
         } else if let Some(found) = constraint(cursor, Some(&spec.name))? {
             spec.constraints.push(found);

@@ -279,6 +279,10 @@ pub struct ColumnSpec {
     pub collation: Option<String>,
     /// ROWGUIDCOL.
     pub rowguid: bool,
+    /// MASKED.
+    pub masked: bool,
+    /// ENCRYPTED WITH: 1 deterministic, 2 randomized.
+    pub encryption: Option<u8>,
     /// Column constraints.
     pub constraints: Vec<ConstraintSpec>,
 }
@@ -320,6 +324,7 @@ pub enum AlterAction {
     DropColumns { names: Vec<String>, if_exists: bool },
     DropConstraints { names: Vec<String>, if_exists: bool },
     AlterColumn(ColumnSpec),
+    Mask { column: String, on: bool },
     Switch { from: Option<i64>, to: Name, into: Option<i64> },
     Check,
     ChangeTracking,
@@ -354,6 +359,8 @@ pub enum Security {
     CreateRole(String),
     DropRole { name: String, if_exists: bool },
     Member { server: bool, role: String, member: String, add: bool },
+    Authorization { database: String, login: String },
+    Policy { name: Name, on: Option<bool> },
     Permission { verb: String, permissions: Vec<String>, on: Option<(String, Name)>, principals: Vec<String> },
 }
 

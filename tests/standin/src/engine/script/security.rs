@@ -55,6 +55,28 @@ pub fn statement(cursor: &mut Cursor) -> Result<Security> {
         let if_exists = cursor.words(&["if", "exists"]);
         return Ok(Security::DropRole { name: cursor.name()?, if_exists });
     }
+    if cursor.words(&["alter", "authorization", "on", "database"]) {
+        colons(cursor)?;
+        let database = cursor.name()?;
+        cursor.expect_word("to")?;
+        return Ok(Security::Authorization { database, login: cursor.name()? });
+    }
+    if cursor.words(&["alter", "security", "policy"]) {
+        let name = cursor.object()?;
+        cursor.expect_word("with")?;
+        cursor.expect(&Token::LParen)?;
+        cursor.expect_word("state")?;
+        cursor.expect(&Token::Eq)?;
+        let on = cursor.word("on");
+        if !on {
+            cursor.expect_word("off")?;
+        }
+        cursor.expect(&Token::RParen)?;
+        return Ok(Security::Policy { name, on: Some(on) });
+    }
+    if cursor.words(&["drop", "security", "policy"]) {
+        return Ok(Security::Policy { name: cursor.object()?, on: None });
+    }
     let server = cursor.words(&["alter", "server", "role"]);
     if server || cursor.words(&["alter", "role"]) {
         let role = cursor.name()?;
@@ -67,6 +89,50 @@ pub fn statement(cursor: &mut Cursor) -> Result<Security> {
     }
     cursor.at += 1;
     Err(cursor.error())
+}
+
+/// `::`, however it was cut into tokens.
+fn colons(cursor: &mut Cursor) -> Result<()> {
+    if cursor.token(&Token::DoubleColon) {
+        return Ok(());
+    }
+    cursor.expect(&Token::Colon)?;
+    cursor.expect(&Token::Colon)
+}
+
+/// `(FUNCTION = 'default()')`.
+pub fn mask(cursor: &mut Cursor) -> Result<()> {
+    cursor.expect(&Token::LParen)?;
+    cursor.expect_word("function")?;
+    cursor.expect(&Token::Eq)?;
+    let function = cursor.string()?.to_lowercase();
+    if !["default(", "email(", "random(", "partial("].iter().any(|known| function.starts_with(known)) {
+        return Err(cursor.error());
+    }
+    cursor.expect(&Token::RParen)
+}
+
+/// `(COLUMN_ENCRYPTION_KEY = name, ENCRYPTION_TYPE = kind, ALGORITHM = 'name')`; the key is taken to exist.
+pub fn encryption(cursor: &mut Cursor) -> Result<u8> {
+    cursor.expect(&Token::LParen)?;
+    cursor.expect_word("column_encryption_key")?;
+    cursor.expect(&Token::Eq)?;
+    cursor.name()?;
+    cursor.expect(&Token::Comma)?;
+    cursor.expect_word("encryption_type")?;
+    cursor.expect(&Token::Eq)?;
+    let kind = if cursor.word("deterministic") { 1 } else { 2 };
+    if kind == 2 {
+        cursor.expect_word("randomized")?;
+    }
+    cursor.expect(&Token::Comma)?;
+    cursor.expect_word("algorithm")?;
+    cursor.expect(&Token::Eq)?;
+    if cursor.string()? != "AEAD_AES_256_CBC_HMAC_SHA_256" {
+        return Err(cursor.error());
+    }
+    cursor.expect(&Token::RParen)?;
+    Ok(kind)
 }
 
 fn password(cursor: &mut Cursor) -> Result<String> {

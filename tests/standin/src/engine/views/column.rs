@@ -80,6 +80,8 @@ struct Shown<'a> {
     identity: bool,
     computed: bool,
     rowguid: bool,
+    masked: bool,
+    encryption: Option<u8>,
     default: i64,
 }
 
@@ -116,13 +118,17 @@ impl Shown<'_> {
             off(),
             int(0),
             text("NOT_APPLICABLE"),
-            Value::Null,
-            Value::Null,
-            Value::Null,
-            Value::Null,
+            self.encryption.map_or(Value::Null, int),
+            match self.encryption {
+                Some(1) => text("DETERMINISTIC"),
+                Some(_) => text("RANDOMIZED"),
+                None => Value::Null,
+            },
+            self.encryption.map_or(Value::Null, |_| text("AEAD_AES_256_CBC_HMAC_SHA_256")),
+            self.encryption.map_or(Value::Null, |_| int(1)),
             Value::Null,
             off(),
-            off(),
+            bit(self.masked),
             Value::Null,
             Value::Null,
             off(),
@@ -148,6 +154,8 @@ fn of_table(table: &Table) -> Vec<Vec<Value>> {
                 identity: column.identity.is_some(),
                 computed: column.computed.is_some(),
                 rowguid: column.rowguid,
+                masked: column.masked,
+                encryption: column.encryption,
                 default: column.default.as_ref().map_or(0, |(id, _, _)| i64::from(*id)),
             }
             .row()
@@ -172,6 +180,8 @@ fn all_columns(sight: &Sight<'_>) -> Vec<Vec<Value>> {
                         identity: false,
                         computed: false,
                         rowguid: false,
+                        masked: false,
+                        encryption: None,
                         default: 0,
                     }
                     .row(),

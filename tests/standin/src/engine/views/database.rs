@@ -170,7 +170,8 @@ fn principals(sight: &Sight<'_>) -> Vec<Vec<Value>> {
         .map(|own| {
             let (kind, desc) = if own.role { ("R", "DATABASE_ROLE") } else { ("S", "SQL_USER") };
             let schema = if own.role { Value::Null } else { text("dbo") };
-            let sid = Value::Bytes(own.id.to_be_bytes().to_vec());
+            let owned = own.id == 1 && !sight.environment.catalog.state.outside.orphaned;
+            let sid = Value::Bytes(if owned { vec![1] } else { own.id.to_be_bytes().to_vec() });
             let authentication = if own.login.is_some() { (int(1), text("INSTANCE")) } else { (int(0), text("NONE")) };
             vec![
                 text(&own.name),
@@ -275,7 +276,7 @@ fn of(found: Option<crate::cdc::Rows>) -> crate::cdc::Rows {
     found.unwrap_or_default()
 }
 
-fn job_columns() -> Vec<Column> {
+pub fn job_columns() -> Vec<Column> {
     columns(&[
         ("database_id", INT),
         ("job_type", SqlType::NVarChar(Some(20))),
@@ -299,7 +300,7 @@ fn arranged(wanted: &[Column], found: &crate::cdc::Rows) -> Vec<Vec<Value>> {
     found.rows.iter().map(arrange).collect()
 }
 
-fn jobs(sight: &Sight<'_>) -> Vec<Vec<Value>> {
+pub fn jobs(sight: &Sight<'_>) -> Vec<Vec<Value>> {
     arranged(&job_columns(), &of(sight.environment.shared.cdc.jobs(5)))
 }
 

@@ -1,11 +1,13 @@
 //! Catalogue views: what they are called, their columns, and the rows that show the catalogue.
 
+mod agent;
 mod column;
 mod database;
 mod index;
 mod information;
 pub mod object;
 mod partition;
+mod policy;
 pub mod rights;
 pub mod server;
 
@@ -100,7 +102,9 @@ pub fn moment(ticks: i64) -> Value {
 pub fn find(database: &str, schema: &str, name: &str, user_database: &str) -> Option<(&'static View, bool)> {
     let user = same(database, user_database);
     let known = user || ["master", "msdb", "tempdb", "model"].iter().any(|system| same(database, system));
-    let families: [&[View]; 7] = [
+    let families: [&[View]; 9] = [
+        agent::VIEWS,
+        policy::VIEWS,
         object::VIEWS,
         column::VIEWS,
         index::VIEWS,

@@ -17,7 +17,7 @@ pub const VIEWS: &[View] = &[
     },
     View { schema: "sys", name: "dm_exec_sessions", columns: session_columns, rows: sessions, lasting: false },
     View { schema: "sys", name: "dm_exec_connections", columns: connection_columns, rows: connections, lasting: false },
-    View { schema: "sys", name: "dm_server_services", columns: service_columns, rows: services, lasting: true },
+    View { schema: "sys", name: "dm_server_services", columns: service_columns, rows: services, lasting: false },
     View {
         schema: "sys",
         name: "dm_hadr_database_replica_states",
@@ -230,10 +230,11 @@ fn service_columns() -> Vec<Column> {
     ])
 }
 
-fn services(_: &Sight<'_>) -> Vec<Vec<Value>> {
-    ["SQL Server (MSSQLSERVER)", "SQL Server Agent (MSSQLSERVER)"]
+fn services(sight: &Sight<'_>) -> Vec<Vec<Value>> {
+    let agent = if sight.environment.catalog.state.outside.agent_stopped { (1, "Stopped") } else { (4, "Running") };
+    [("SQL Server (MSSQLSERVER)", (4, "Running")), ("SQL Server Agent (MSSQLSERVER)", agent)]
         .iter()
-        .map(|name| vec![text(name), text("Automatic"), int(4), text("Running")])
+        .map(|(name, (status, word))| vec![text(name), text("Automatic"), int(*status), text(word)])
         .collect()
 }
 

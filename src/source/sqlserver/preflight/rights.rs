@@ -1,0 +1,162 @@
+//! What the logins may do, and what may be hidden from them.
+
+use tiberius::Row;
+
+use super::super::client::{Client, integer, text};
+use super::super::sql as common;
+use super::{Asked, Survey, ask, sql};
+use crate::config::{Config, OnRowFilter, Purge, Source};
+use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
+use crate::table::Table;
+
+/// Whether anything will have to be enabled or purged.
+pub fn needs_owner(config: &Config, source: &Source) -> bool {
+    source.enable_cdc || config.sync.purge != Purge::Never
+}
+
+/// What the login that enables and purges lacks for it.
+pub async fn owner(client: &mut Client, database: &str) -> Result<Option<Finding>> {
+    let rows = client.batch(sql::OWNER).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (login, user) = (text(row, 0), text(row, 1));
+    if text(row, 5) == "READ_ONLY" {
+        let finding = if integer(row, 4) == 1 {
+            let statement = format!("ALTER DATABASE {} SET READ_WRITE", common::name(database));
+            let message =
+                format!("database '{database}' is read-only: nothing can be enabled there, nor history purged");
+            Finding::new(Matter::SourceReadOnly, message).mend(Place::Source, statement)
+        } else {
+            let message = format!(
+                "login '{login}' comes to a replica of database '{database}', where nothing can be enabled, nor history purged: name the listener, or the primary, in source.host; or leave both to somebody else"
+            );
+            Finding::new(Matter::SourceReadOnly, message)
+                .mend(Place::Config, "[source]\nenable_cdc = false")
+                .mend(Place::Config, "[sync]\npurge = \"never\"")
+        };
+        return Ok(Some(finding));
+    }
+    if integer(row, 2) == 1 || integer(row, 3) == 1 {
+        return Ok(None);
+    }
+    let message = format!(
+        "login '{login}' is not in db_owner of database '{database}': it cannot enable tables, nor purge history that was read; name one that is in [source.admin], or set enable_cdc = false and purge = \"never\""
+    );
+    let statement = format!("ALTER ROLE [db_owner] ADD MEMBER {}", common::name(&user));
+    Ok(Some(Finding::new(Matter::OwnerRights, message).mend(Place::Source, statement)))
+}
+
+fn masked_columns(columns: &[String]) -> Error {
+    let message = format!(
+        "column '{}' is masked for the login: a copy would hold masks in place of values",
+        columns.join("', '")
+    );
+    Error::new(Kind::Hidden, message).advice("Let the login see the values, or name the columns in exclude_columns")
+}
+
+/// Refuses to copy a table of which the login would read masks, whatever was so when it was checked.
+pub async fn refuse_masks(client: &mut Client, table: &Table) -> Result<()> {
+    let Asked::Rows(rows) = ask(client, &sql::masked_of(&table.name)).await? else { return Ok(()) };
+    let flows = |column: &String| table.columns.iter().any(|flowing| flowing.name == *column);
+    let columns: Vec<_> = rows.iter().map(|row| text(row, 0)).filter(flows).collect();
+    if columns.is_empty() { Ok(()) } else { Err(masked_columns(&columns).on(&table.name)) }
+}
+
+impl Survey<'_> {
+    /// Rights on tables and change tables, masks, row-level security.
+    pub async fn rights(&mut self, client: &mut Client, server: &Row) -> Result<()> {
+        let user = common::name(&self.user);
+        if self.database.captures && integer(server, 7) != 1 {
+            let message = format!(
+                "login '{}' may not read schema cdc, which holds the change tables: no table can be synced",
+                self.database.login
+            );
+            let statement = format!("GRANT SELECT ON SCHEMA::[cdc] TO {user}");
+            self.tell(Finding::new(Matter::ChangeTableRights, message).mend(Place::Source, statement));
+        } else if self.database.captures {
+            self.gates(client).await?;
+        }
+        let tables = client.batch(sql::TABLE_RIGHTS).await?;
+        for row in &tables {
+            let Some(name) = self.table(&text(row, 0), &text(row, 1)).map(|found| found.table.name.clone()) else {
+                continue;
+            };
+            if integer(row, 2) != 1 {
+                let message = format!("login '{}' may not read the table", self.database.login);
+                let statement = format!("GRANT SELECT ON {} TO {user}", common::table(&name));
+                self.block(&name, Error::new(Kind::SourceRights, message).mend(Place::Source, statement));
+            }
+        }
+        self.masks(client, &tables, integer(server, 8) == 1).await?;
+        self.filters(client, integer(server, 9) == 1).await
+    }
+
+    /// An instance may be read by the members of its role only, whatever else was granted.
+    async fn gates(&mut self, client: &mut Client) -> Result<()> {
+        if !self.database.rights.is_empty() {
+            return Ok(());
+        }
+        let Asked::Rows(gates) = ask(client, sql::GATES).await? else { return Ok(()) };
+        for found in self.found {
+            let Some(capture) = found.capture(&found.table) else { continue };
+            let shut = gates.iter().find(|row| text(row, 0) == capture.instance.name && integer(row, 2) != 1);
+            let Some(role) = shut.map(|row| text(row, 1)) else { continue };
+            let message = format!(
+                "login '{}' is not in role '{role}', whose members alone may read capture instance '{}'",
+                self.database.login, capture.instance.name
+            );
+            let statement = format!("ALTER ROLE {} ADD MEMBER {}", common::name(&role), common::name(&self.user));
+            self.block(&found.table.name, Error::new(Kind::SourceRights, message).mend(Place::Source, statement));
+        }
+        Ok(())
+    }
+
+    /// A copy of a masked column would hold masks, and changes the values.
+    async fn masks(&mut self, client: &mut Client, tables: &[Row], unmasks: bool) -> Result<()> {
+        if unmasks || !self.database.rights.is_empty() {
+            return Ok(());
+        }
+        let Asked::Rows(masked) = ask(client, sql::MASKED).await? else { return Ok(()) };
+        for found in self.found {
+            let name = &found.table.name;
+            let is_it = |row: &&Row| text(row, 0) == name.schema && text(row, 1) == name.name;
+            if tables.iter().find(is_it).is_some_and(|row| integer(row, 3) == 1) {
+                continue;
+            }
+            let flows = |column: &String| found.table.columns.iter().any(|flowing| flowing.name == *column);
+            let columns: Vec<_> = masked.iter().filter(is_it).map(|row| text(row, 2)).filter(flows).collect();
+            if columns.is_empty() {
+                continue;
+            }
+            let grant = format!("GRANT UNMASK TO {}", common::name(&self.user));
+            self.block(name, masked_columns(&columns).mend(Place::Source, grant));
+        }
+        Ok(())
+    }
+
+    /// A copy holds the rows that a filter lets the login see, and changes come of all.
+    async fn filters(&mut self, client: &mut Client, sees_definitions: bool) -> Result<()> {
+        let Asked::Rows(filters) = ask(client, sql::FILTERS).await? else { return Ok(()) };
+        if !sees_definitions {
+            let grant = format!("GRANT VIEW DEFINITION TO {}", common::name(&self.user));
+            self.unknown.push(("whether row-level security hides rows".to_owned(), grant));
+        }
+        for row in &filters {
+            let Some(name) = self.table(&text(row, 0), &text(row, 1)).map(|found| found.table.name.clone()) else {
+                continue;
+            };
+            let policy = format!("{}.{}", common::name(&text(row, 2)), common::name(&text(row, 3)));
+            let message = format!("security policy {policy} may hide rows of it from login '{}'", self.database.login);
+            if self.config.sync.on_row_filter == OnRowFilter::Ignore {
+                let message = format!("{message}: on_row_filter = \"ignore\" says that this is meant");
+                let statement = format!("ALTER SECURITY POLICY {policy} WITH (STATE = OFF)");
+                self.tell(Finding::new(Matter::RowFilter, message).on(&name).mend(Place::Source, statement));
+                continue;
+            }
+            let error = Error::new(Kind::Hidden, format!("{message}: a copy would lack them, and changes bring them"))
+                .advice("Let the policy's function show the login all rows, and say so: on_row_filter = \"ignore\"");
+            self.block(&name, error.mend(Place::Config, "[sync]\non_row_filter = \"ignore\""));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Many misconfigurations at once, and servers of Amazon's and Microsoft's, which have ways of their own.
+
+use anyhow::ensure;
+
+use super::cases::{Case, GROUPS, Login, SOUND};
+use super::ground::Ground;
+
+/// All are told in one run, which goes on with what is sound; `--strict` makes them a failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_told_at_once_and_the_rest_goes_on() -> anyhow::Result<()> {
+    let many = [
+        "there is no cleanup job",
+        "the capture job is stopped",
+        "SNAPSHOT isolation is not allowed",
+        "long texts would be refused to the application",
+        "the database comes from another server",
+        "a table has no key",
+        "a column is encrypted",
+        "a column is of another code page",
+        "a pattern matches nothing",
+        "a column that is left out is not there",
+        "a table of the target may not be written",
+    ];
+    let cases: Vec<_> = GROUPS.iter().flat_map(|(_, cases)| *cases).filter(|case| many.contains(&case.what)).collect();
+    ensure!(cases.len() == many.len(), "{} of {} cases are known", cases.len(), many.len());
+    let ground = Ground::start(cases[0]).await?;
+    // What makes tables before what keeps them from being made.
+    for case in cases.iter().rev() {
+        ground.make_wrong(case).await?;
+    }
+    let told = ground.check(&["check"]).await?;
+    let mut expected: Vec<_> = cases.iter().flat_map(|case| case.tells).map(|name| (*name).to_owned()).collect();
+    // None of the new tables can be captured while the database's owner is not known.
+    expected.push("SourceRefused".to_owned());
+    ensure!(told.names() == expected.into_iter().collect(), "told {:?}: {told}", told.names());
+    ensure!(told.code == 0, "exit {}: {told}", told.code);
+    ensure!(told.summary["cut"].is_string(), "no cut: {told}");
+    let strict = ground.check(&["check", "--strict"]).await?;
+    ensure!(strict.code == 3 && strict.names() == told.names(), "{strict}");
+    Ok(())
+}
+
+/// A server on which nobody is sysadmin: an owner enables the database in the server's own way.
+async fn managed(flavour: &str) -> anyhow::Result<Ground> {
+    let ground = Ground::start(&Case { login: Login::Owner, checked_before: false, ..SOUND }).await?;
+    // What a customer is not given there.
+    ground.source("USE master; REVOKE VIEW SERVER STATE TO [my reader]").await?;
+    ground
+        .source("USE msdb; REVOKE SELECT ON dbo.cdc_jobs TO [my reader]; REVOKE SELECT ON dbo.sysjobs TO [my reader]")
+        .await?;
+    ground.source(&format!("EXEC sys.sp_standin_flavour @name = N'{flavour}'")).await?;
+    let told = ground.check(&["check", "--strict"]).await?;
+    ensure!(told.code == 0 && told.names().is_empty(), "{flavour}: {told}");
+    Ok(ground)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn amazons_way_to_enable_is_taken_and_its_hidden_jobs_are_not_missed() -> anyhow::Result<()> {
+    managed("rds").await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azures_owner_enables_and_its_retention_is_told_without_an_agent() -> anyhow::Result<()> {
+    let ground = managed("azure").await?;
+    ground.source("EXEC sys.sp_cdc_change_job @job_type = N'cleanup', @retention = 60").await?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.names().into_iter().collect::<Vec<_>>() == ["RetentionShort"], "{told}");
+    Ok(())
+}
+
+/// That a table was sound when it was checked does not let a copy hold masks later.
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_a_column_masked_after_the_check_is_not_copied() -> anyhow::Result<()> {
+    let ground = Ground::start(&Case { login: Login::Reader, ..SOUND }).await?;
+    ground.source("ALTER TABLE dbo.Good ALTER COLUMN Note ADD MASKED WITH (FUNCTION = 'default()')").await?;
+    let told = ground.check(&["extract"]).await?;
+    ensure!(told.code == 3 && told.names().into_iter().collect::<Vec<_>>() == ["Hidden"], "{told}");
+    Ok(())
+}
