@@ -1,26 +1,23 @@
 //! The S3 bucket between source and target: create-only writes, streams, listings, and errors told apart.
 
 mod failure;
+mod open;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Region, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::{get_object::GetObjectError, list_objects_v2::ListObjectsV2Error};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 use bytes::Bytes;
 use std::time::Duration;
 
-use self::failure::{Operation, classify, status};
-use crate::config;
+use self::failure::{Asked, Operation, classify, status};
+use crate::config::{self, Encryption};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 
 /// The object, under the prefix, by which `check` proves that create-only writes are honoured.
 pub const PROBE: &str = "create-only.json";
-
-/// The longest that one attempt at a request may take, its body included, unless `request_timeout` is longer.
-const ATTEMPT: Duration = Duration::from_mins(5);
 
 /// How a create-only write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +36,7 @@ pub struct Bucket {
     prefix: String,
     /// The bucket for a message: its name, and where, if that is not Amazon.
     place: String,
+    encryption: Encryption,
 }
 
 /// An object being read, in the chunks in which it comes.
@@ -68,35 +66,12 @@ pub struct Stored {
 }
 
 impl Bucket {
-    /// A bucket with credentials from the AWS chain. Sends nothing yet.
-    pub async fn open(config: &config::Bucket) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(config.request_timeout.min(Duration::from_secs(10)))
-            .read_timeout(config.request_timeout)
-            .operation_attempt_timeout(config.request_timeout.max(ATTEMPT))
-            .build();
-        let stalled = StalledStreamProtectionConfig::enabled().grace_period(config.request_timeout).build();
-        let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
-        let mut loader = loader.stalled_stream_protection(stalled);
-        if let Some(region) = &config.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        let shared = loader.load().await;
-        let mut builder = aws_sdk_s3::config::Builder::from(&shared).force_path_style(config.path_style);
-        if let Some(endpoint) = &config.endpoint {
-            builder = builder.endpoint_url(endpoint);
-        }
-        if shared.region().is_none() {
-            builder = builder.region(Region::from_static("us-east-1"));
-        }
-        Self::with_client(Client::from_conf(builder.build()), config)
-    }
-
     /// A bucket reached by a client that was made elsewhere.
     pub fn with_client(client: Client, config: &config::Bucket) -> Self {
         let at = config.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" at {endpoint}"));
         let place = format!("bucket '{}'{at}", config.name);
-        Self { client, name: config.name.clone(), prefix: config.prefix.clone(), place }
+        let config::Bucket { name, prefix, encryption, .. } = config.clone();
+        Self { client, name, prefix, place, encryption }
     }
 
     /// The bucket's name.
@@ -165,6 +140,8 @@ impl Bucket {
         for pause in [50, 200, 800, 2000, 0] {
             let request = self.client.put_object().bucket(&self.name).key(key).if_none_match("*");
             let request = request.content_type("application/json").body(ByteStream::from(body.clone()));
+            let (algorithm, kms_key) = self.encrypted();
+            let request = request.set_server_side_encryption(algorithm).set_ssekms_key_id(kms_key);
             let Err(error) = request.send().await else { return Ok(Created::New) };
             match (status(&error), error.code()) {
                 (Some(412), _) | (_, Some("PreconditionFailed")) => return Ok(Created::Exists),
@@ -316,7 +293,9 @@ impl Bucket {
     /// # Errors
     /// The write may or may not have happened.
     pub async fn put(&self, key: &str, body: Bytes) -> Result<Option<String>> {
-        let put = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(body)).send().await;
+        let (algorithm, kms_key) = self.encrypted();
+        let request = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(body));
+        let put = request.set_server_side_encryption(algorithm).set_ssekms_key_id(kms_key).send().await;
         Ok(put.map_err(|error| self.error(&format!("refuses '{key}'"), &error))?.e_tag)
     }
 
@@ -325,7 +304,9 @@ impl Bucket {
     /// # Errors
     /// The bucket does not answer or refuses.
     pub async fn begin_upload(&self, key: &str) -> Result<Upload> {
-        let begun = self.client.create_multipart_upload().bucket(&self.name).key(key).send().await;
+        let (algorithm, kms_key) = self.encrypted();
+        let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
+        let begun = request.set_server_side_encryption(algorithm).set_ssekms_key_id(kms_key).send().await;
         let begun = begun.map_err(|error| self.error(&format!("refuses an upload of '{key}'"), &error))?;
         let id = begun.upload_id.ok_or_else(|| {
             Error::new(Kind::BucketUnreachable, format!("bucket '{}' began an upload without naming it", self.name))
@@ -378,9 +359,23 @@ impl Bucket {
         }
     }
 
+    /// The encryption at rest that writes ask for, and the key.
+    fn encrypted(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+        match &self.encryption {
+            Encryption::Default => (None, None),
+            Encryption::Aes256 => (Some(ServerSideEncryption::Aes256), None),
+            Encryption::Kms(key) => (Some(ServerSideEncryption::AwsKms), key.clone()),
+        }
+    }
+
     fn error<E: Operation>(&self, what: &str, error: &SdkError<E>) -> Error {
         let below = if E::OF_OBJECTS { format!("/{}", self.key("*")) } else { String::new() };
-        classify(&self.place, &format!("arn:aws:s3:::{}{below}", self.name), what, error)
+        let asked = Asked {
+            place: &self.place,
+            region: self.client.config().region().map_or("", AsRef::as_ref),
+            resource: format!("arn:aws:s3:::{}{below}", self.name),
+        };
+        classify(&asked, what, error)
     }
 }
 

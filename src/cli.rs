@@ -1,18 +1,19 @@
 //! The command line: arguments, logs, signals, the summary, and the exit code.
 
-use std::io::IsTerminal;
+mod logs;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, parse_duration};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::task::summary::{Report, Summary};
 use crate::task::{Context, check, extract, load, resync, run};
+use logs::LogFormat;
 
 /// Keeps a warehouse equal to the databases that feed it.
 #[derive(Debug, Parser)]
@@ -32,12 +33,6 @@ pub struct Cli {
     summary_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,7 +97,7 @@ pub async fn main() -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    start_logs(cli.log_format);
+    logs::start(cli.log_format);
     let task = cli.command.name();
     #[cfg(feature = "crash-points")]
     let _armed = match crate::crash::arm() {
@@ -161,20 +156,6 @@ fn failed(task: &'static str, sync: &str, error: Error, cli: &Cli) -> u8 {
 /// Prints the summary, and gives the exit code.
 fn emit(summary: Summary, cli: &Cli) -> u8 {
     summary.emit(cli.summary_file.as_deref())
-}
-
-fn start_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,delsert=info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .log_internal_errors(false)
-        .with_target(false);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
 }
 
 /// The signals that end a task.

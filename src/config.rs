@@ -4,25 +4,33 @@
 //! refused at their line; then a section at a time into the typed structs here, with the environment put in. So a task
 //! needs only the variables of the sections it uses.
 
+mod bucket;
 mod raw;
 mod resolve;
+mod source;
+mod target;
 
+pub use bucket::{Bucket, Compression, Encryption, Role};
 pub use resolve::parse_duration;
+pub use source::{Encrypt, Source, SourceLogin, Token};
+pub use target::{Engine, Login, Naming, SchemaMap, Target, Tls};
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::error::{Error, Kind, Result};
-use crate::table::TableName;
+use crate::loss::{Loss, Policies};
+use crate::table::{TableName, is_unprintable, same_but_for_case};
 
 /// The configuration: what all tasks need resolved, and the sections that are resolved when used.
 #[derive(Debug)]
 pub struct Config {
     /// `[sync]`.
     pub sync: Sync,
+    /// `[values]`: which losses are taken, unless a column has policies of its own.
+    pub values: Policies,
     /// `[[table]]`.
     pub tables: Vec<TableOptions>,
     raw: raw::File,
@@ -89,172 +97,40 @@ pub enum OnPartitionSwitch {
     Ignore,
 }
 
-/// `[source]`.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Named instance, found through the SQL Browser; then `port` is not used.
-    pub instance: Option<String>,
-    /// Database.
-    pub database: String,
-    /// Login.
-    pub login: Login,
-    /// A second login for enabling and purging.
-    pub admin: Option<Login>,
-    /// Encryption.
-    pub encrypt: Encrypt,
-    /// Accept any certificate.
-    pub trust_server_certificate: bool,
-    /// File of certificates to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Ask for a readable secondary.
-    pub read_only_replica: bool,
-    /// Bound on connecting and logging in.
-    pub connect_timeout: Duration,
-    /// Bound on the server's silence within a statement.
-    pub statement_timeout: Duration,
-    /// How often one piece of work is tried again within a task.
-    pub retries: u32,
-    /// The first wait before trying again after a failover.
-    pub retry_wait: Duration,
-    /// How long the source keeps history, where it cannot be read from the source.
-    pub retention: Option<Duration>,
-    /// Tables to sync, as patterns.
-    pub include: Vec<String>,
-    /// Tables to leave out, as patterns.
-    pub exclude: Vec<String>,
-    /// Whether `check` may enable change data capture.
-    pub enable_cdc: bool,
-}
-
-/// A login.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// Name.
-    pub user: String,
-    /// Password.
-    pub password: SecretString,
-}
-
-/// How the connection to the source is encrypted.
+/// What happens when a target table holds rows that no batch brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encrypt {
-    /// All of it, or no connection.
-    Required,
-    /// The login only.
-    Login,
-    /// Nothing.
-    Off,
-}
-
-/// `[bucket]`.
-#[derive(Debug, Clone)]
-pub struct Bucket {
-    /// Name.
-    pub name: String,
-    /// Prefix of all keys, without slashes at its ends.
-    pub prefix: String,
-    /// Region.
-    pub region: Option<String>,
-    /// Compression of parts.
-    pub compression: Compression,
-    /// Size at which a part ends, in bytes after compression.
-    pub part_size: u64,
-    /// Endpoint of an S3-compatible server.
-    pub endpoint: Option<String>,
-    /// Bucket in the path, not in the host name.
-    pub path_style: bool,
-    /// Longest time from a request, its upload included, to the answer.
-    pub request_timeout: Duration,
-}
-
-/// Compression of parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Zstandard.
-    Zstd,
-    /// gzip.
-    Gzip,
-    /// Plain.
-    None,
-}
-
-/// `[target]`.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Engine.
-    pub engine: Engine,
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Database.
-    pub database: String,
-    /// Login.
-    pub login: Login,
-    /// TLS.
-    pub tls: Tls,
-    /// File of certificates to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Bound on connecting and logging in.
-    pub connect_timeout: Duration,
-    /// Bound on waiting for a lock.
-    pub lock_timeout: Duration,
-}
-
-/// The target's engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// PostgreSQL.
-    Postgres,
-}
-
-/// TLS with the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// None.
-    Disable,
-    /// Encrypted, certificate not verified.
-    Require,
-    /// Encrypted, certificate and host name verified.
-    VerifyFull,
-}
-
-/// Where target tables go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SchemaMap {
-    /// The source's schema in lower case.
-    Lower,
-    /// All into one schema.
-    One(String),
-    /// By source schema; those not named in lower case.
-    Map(BTreeMap<String, String>),
-}
-
-/// What of the target a batch's form depends on; needs no variable of its login.
-#[derive(Debug, Clone)]
-pub struct Naming {
-    /// Engine.
-    pub engine: Engine,
-    /// Schemas.
-    pub schemas: SchemaMap,
+pub enum OnExistingRows {
+    /// The table stops until a person decides.
+    Fail,
+    /// The first snapshot replaces them.
+    Replace,
 }
 
 /// `[[table]]`: where a table differs.
 #[derive(Debug, Clone, Default)]
 pub struct TableOptions {
-    /// The table's name, as the source spells it.
-    pub name: String,
+    /// The table's name, as the source spells it; absent where nothing is configured for a table.
+    pub name: Option<TableName>,
     /// Columns that do not flow.
     pub exclude_columns: Vec<String>,
     /// Target types, by column.
     pub columns: BTreeMap<String, String>,
+    /// What is said of single losses, by column.
+    pub values: BTreeMap<String, Vec<(Loss, bool)>>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+    /// What rows that are there before the first snapshot do, where it is not as for all tables.
+    pub on_existing_rows: Option<OnExistingRows>,
+}
+
+impl TableOptions {
+    /// The policies of a column, where `usual` holds but for what is said of it.
+    pub fn policies(&self, usual: Policies, column: &str) -> Policies {
+        let exact = self.values.get(column);
+        let said = exact
+            .or_else(|| self.values.iter().find(|(name, _)| same_but_for_case(name, column)).map(|(_, said)| said));
+        said.into_iter().flatten().fold(usual, |policies, (loss, taken)| policies.with(*loss, *taken))
+    }
 }
 
 impl Config {
@@ -294,7 +170,7 @@ impl Config {
     /// # Errors
     /// [`Kind::Config`]: a variable is not set, or a value is missing or wrong.
     pub fn source(&self) -> Result<Source> {
-        resolve::source(&self.raw.source)
+        source::source(&self.raw.source)
     }
 
     /// The include and exclude patterns of `[source]`; needs no variable of its login.
@@ -302,7 +178,7 @@ impl Config {
     /// # Errors
     /// As [`Config::source`].
     pub fn patterns(&self) -> Result<(Vec<String>, Vec<String>)> {
-        resolve::patterns(&self.raw.source)
+        source::patterns(&self.raw.source)
     }
 
     /// `[bucket]`, resolved.
@@ -310,7 +186,7 @@ impl Config {
     /// # Errors
     /// As [`Config::source`].
     pub fn bucket(&self) -> Result<Bucket> {
-        resolve::bucket(&self.raw.bucket)
+        bucket::bucket(&self.raw.bucket)
     }
 
     /// `[target]`, resolved.
@@ -318,7 +194,7 @@ impl Config {
     /// # Errors
     /// As [`Config::source`].
     pub fn target(&self) -> Result<Target> {
-        resolve::target(&self.raw.target)
+        target::target(&self.raw.target)
     }
 
     /// The part of `[target]` that names depend on.
@@ -326,21 +202,28 @@ impl Config {
     /// # Errors
     /// As [`Config::source`].
     pub fn naming(&self) -> Result<Naming> {
-        resolve::naming(&self.raw.target)
+        target::naming(&self.raw.target)
     }
 
     /// What `[[table]]` says of a table; the names are compared by `same`, as the source compares them.
     pub fn options(&self, table: &TableName, same: impl Fn(&str, &str) -> bool) -> TableOptions {
-        let plain = format!("{}.{}", table.schema, table.name);
-        let found = self.tables.iter().find(|options| {
-            same(&options.name, &plain)
-                || options
-                    .name
-                    .parse::<TableName>()
-                    .is_ok_and(|name| same(&name.schema, &table.schema) && same(&name.name, &table.name))
-        });
+        let is_named = |name: &TableName| same(&name.schema, &table.schema) && same(&name.name, &table.name);
+        let found = self.tables.iter().find(|options| options.name.as_ref().is_some_and(is_named));
         found.cloned().unwrap_or_default()
     }
+}
+
+/// A text as the configuration takes it for itself: quoted, and no variable of the environment.
+pub fn literal(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for letter in text.replace("${", "$${").chars() {
+        match letter {
+            '"' | '\\' => literal.extend(['\\', letter]),
+            _ if is_unprintable(letter) => drop(write!(literal, "\\u{:04X}", u32::from(letter))),
+            _ => literal.push(letter),
+        }
+    }
+    literal + "\""
 }
 
 #[cfg(test)]
@@ -404,6 +287,7 @@ mod tests {
             (&["source", "admin"], keys::<raw::Admin>()),
             (&["bucket"], keys::<raw::Bucket>()),
             (&["target"], keys::<raw::Target>()),
+            (&["values"], keys::<raw::Values>()),
             (&["table"], keys::<raw::Table>()),
         ] {
             assert!(keys.len() >= 2, "{path:?}: {keys:?}");

@@ -91,6 +91,8 @@ kinds! {
     BucketUnreachable,
     /// The bucket refuses: credentials, rights, name.
     BucketRights,
+    /// TLS with the bucket fails.
+    BucketTls,
     /// The bucket does not honour `If-None-Match`.
     BucketOverwrites,
     /// An object of the ledger cannot be read as what it should be.

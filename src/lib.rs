@@ -8,7 +8,7 @@
 //! | [`task`] | what a person or Airflow runs: check, extract, load, run, resync |
 //! | [`source`], [`target`], [`ledger`] | the database read, the warehouse written, the batches between; never each other |
 //! | [`bucket`], [`part`], [`csv`], [`manifest`] | objects, files of rows, and what names them |
-//! | [`config`], [`table`], [`row`], [`position`], [`digest`], [`error`], [`retry`], [`crash`] | words that all share |
+//! | [`config`], [`table`], [`row`], [`position`], [`digest`], [`error`], [`finding`], [`loss`], [`retry`], [`tls`], [`crash`] | words that all share |
 
 pub mod bucket;
 pub mod cli;
@@ -17,7 +17,9 @@ pub mod crash;
 pub mod csv;
 pub mod digest;
 pub mod error;
+pub mod finding;
 pub mod ledger;
+pub mod loss;
 pub mod manifest;
 pub mod part;
 pub mod position;
@@ -27,3 +29,4 @@ pub mod source;
 pub mod table;
 pub mod target;
 pub mod task;
+pub mod tls;

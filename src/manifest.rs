@@ -9,11 +9,15 @@ use uuid::Uuid;
 use crate::config::Compression;
 use crate::csv::Dialect;
 use crate::error::{Error, Kind, Result};
+use crate::loss::Losses;
 use crate::position::Position;
 use crate::table::Table;
 
 /// The version of the format that this code writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
+
+/// The way out where an object is not what was written.
+const CHANGED: &str = "Nothing was removed. If it stays so, the object was changed by other hands: restore it, or run 'delsert resync' for the table";
 
 /// Who the source is: survives a failover, not a restore. Two fingerprints differ when a part known to both differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,26 @@ pub struct Opening {
     pub source: Fingerprint,
     /// When, by the clock of the machine that wrote it.
     pub opened_at: DateTime<Utc>,
+}
+
+impl Opening {
+    /// Reads what opens a generation, and checks that it is what it should be.
+    ///
+    /// # Errors
+    /// [`Kind::LedgerUnreadable`], saying what is wrong.
+    pub fn read(bytes: &[u8], key: &str, generation: u64) -> Result<Self> {
+        let wrong = |what: String| Error::new(Kind::LedgerUnreadable, format!("'{key}' {what}")).advice(CHANGED);
+        let opening: Self = serde_json::from_slice(bytes)
+            .map_err(|error| wrong("is not what opens a generation".to_owned()).because(error))?;
+        opening.fault(generation).map_or(Ok(opening), |fault| Err(wrong(fault)))
+    }
+
+    fn fault(&self, generation: u64) -> Option<String> {
+        if self.generation != generation {
+            return Some(format!("says that it opens generation {}", self.generation));
+        }
+        other_format(self.format).or_else(|| keyless(&self.table))
+    }
 }
 
 /// What a batch holds.
@@ -154,8 +178,9 @@ pub struct Manifest {
     pub upserts: u64,
     /// Keys deleted.
     pub deletes: u64,
-    /// Values whose seventh digit of a second was cut.
-    pub cut_digits: u64,
+    /// What was lost of values, as the configuration allows: times by column and loss.
+    #[serde(default)]
+    pub losses: Losses,
     /// How parts are written.
     pub encoding: Encoding,
     /// Parts, in order.
@@ -170,10 +195,8 @@ impl Manifest {
     /// # Errors
     /// [`Kind::LedgerUnreadable`], saying what is wrong.
     pub fn read(bytes: &[u8], key: &str, generation: u64, sequence: u64) -> Result<Self> {
-        let wrong = |what: String| {
-            Error::new(Kind::LedgerUnreadable, format!("manifest '{key}' {what}"))
-                .advice("Nothing was removed. If it stays so, the object was changed by other hands: restore it, or run 'delsert resync' for the table")
-        };
+        let wrong =
+            |what: String| Error::new(Kind::LedgerUnreadable, format!("manifest '{key}' {what}")).advice(CHANGED);
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| wrong("is not a manifest".to_owned()).because(error))?;
         let fault = manifest.fault(generation, sequence).or_else(|| manifest.foreign_part(key));
@@ -188,8 +211,9 @@ impl Manifest {
     }
 
     fn fault(&self, generation: u64, sequence: u64) -> Option<String> {
-        if self.format != FORMAT {
-            return Some(format!("has format {}, this program reads {FORMAT}", self.format));
+        let other = other_format(self.format);
+        if other.is_some() {
+            return other;
         }
         if (self.generation, self.sequence) != (generation, sequence) {
             return Some(format!("says it is batch {}/{}", self.generation, self.sequence));
@@ -207,13 +231,21 @@ impl Manifest {
         if backfill == self.added.is_empty() || !self.added.iter().all(is_column) {
             return Some("adds columns that are not its own, or none".to_owned());
         }
-        let rows: u64 = self.parts.iter().map(|part| part.rows).sum();
-        if rows != self.upserts + self.deletes {
-            return Some(format!("counts {} rows, its parts {rows}", self.upserts + self.deletes));
+        // In more digits than a count has: a sum that wraps could agree.
+        let rows: u128 = self.parts.iter().map(|part| u128::from(part.rows)).sum();
+        let counted = u128::from(self.upserts) + u128::from(self.deletes);
+        if rows != counted || u64::try_from(rows).is_err() {
+            return Some(format!("counts {counted} rows, its parts {rows}"));
         }
-        if self.table.key.is_empty() || self.table.key_indexes().len() != self.table.key.len() {
-            return Some("has a key that is not among its columns".to_owned());
-        }
-        None
+        keyless(&self.table)
     }
+}
+
+fn other_format(format: u32) -> Option<String> {
+    (format != FORMAT).then(|| format!("has format {format}, this program reads {FORMAT}"))
+}
+
+fn keyless(table: &Table) -> Option<String> {
+    let is_whole = !table.key.is_empty() && table.key_indexes().len() == table.key.len();
+    (!is_whole).then(|| "has a key that is not among its columns".to_owned())
 }

@@ -13,6 +13,7 @@ use crate::crash::{self, Step};
 use crate::csv::Encoder;
 use crate::digest;
 use crate::error::{Error, Kind, Result};
+use crate::loss::Losses;
 use crate::manifest;
 use crate::row::{Cell, Operation, RowSink};
 use crate::table::TableName;
@@ -32,8 +33,8 @@ pub struct Written {
     pub upserts: u64,
     /// Keys deleted.
     pub deletes: u64,
-    /// Values whose seventh digit of a second was cut.
-    pub cut_digits: u64,
+    /// What was lost of values, as the configuration allows.
+    pub losses: Losses,
 }
 
 /// A [`RowSink`] that writes an attempt's parts.
@@ -165,7 +166,7 @@ impl<'a> Writer<'a> {
             parts: std::mem::take(&mut self.finished),
             upserts: self.encoder.upserts(),
             deletes: self.encoder.deletes(),
-            cut_digits: self.encoder.cut_digits(),
+            losses: self.encoder.losses(),
         })
     }
 

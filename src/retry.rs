@@ -63,6 +63,7 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::TargetBehind
         | Kind::OtherSync
         | Kind::BucketRights
+        | Kind::BucketTls
         | Kind::BucketOverwrites
         | Kind::PartDamaged
         | Kind::TargetLogin

@@ -30,14 +30,16 @@ pub enum Cell<'a> {
     Float64(f64),
     /// Days.
     Date(i32),
-    /// Ticks, and the decimal digits of a second to write (at most 6; a seventh is cut and counted).
+    /// Ticks, and the decimal digits of a second that the source keeps.
     Time(i64, u8),
     /// Days, ticks, digits.
     Timestamp(i32, i64, u8),
-    /// Days and ticks in UTC, digits.
-    TimestampTz(i32, i64, u8),
+    /// Days and ticks in UTC, digits, and the minutes by which the source's own clock is ahead.
+    TimestampTz(i32, i64, u8, i16),
     /// Text.
     Text(&'a str),
+    /// Text in UTF-16, little-endian, as it came: its surrogates may be unpaired.
+    Utf16(&'a [u8]),
     /// Bytes.
     Bytes(&'a [u8]),
     /// UUID in the order of its text form.

@@ -7,6 +7,9 @@
 //! `make soak HISTORIES=n SEED=s`: random histories instead, of the seeds from `SEED` (drawn, and printed) on, in this
 //! process; `DEFINITIONS=1` for those in which the tables' definitions change above all. `HISTORY=seed` runs that one and
 //! tells what it did. What they are is in [`histories`].
+//!
+//! `make soak VALUES=n SEED=s`: so many random values of every type, besides their edges, through copy and changes. What
+//! they are is in [`values`].
 
 #[path = "../../tests/histories/mod.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -16,6 +19,8 @@ mod soak;
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod support;
+#[path = "../../tests/values/mod.rs"]
+mod values;
 
 use std::process::ExitCode;
 
@@ -45,6 +50,13 @@ async fn run() -> anyhow::Result<bool> {
         let first = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
         println!("seeds from {first}: make soak HISTORIES={count} SEED={first}");
         return run_histories(histories::Options { first, count, flavour, bug: None, tells: false }).await;
+    }
+    if let Some(count) = number("VALUES")? {
+        let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        println!("seed {seed}: make soak VALUES={count} SEED={seed}");
+        let tally = values::run(values::Options { values: count, seed }).await?;
+        println!("{tally}");
+        return Ok(tally.differences == 0);
     }
     let kills = number("KILLS")?.unwrap_or(1000);
     let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));

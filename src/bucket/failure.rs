@@ -14,6 +14,15 @@ use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::operation::upload_part::UploadPartError;
 
 use crate::error::{Error, Kind};
+use crate::tls::{Fault, Keys};
+
+/// What decides about TLS with the bucket.
+const KEYS: Keys = Keys {
+    host: "bucket.endpoint",
+    ca_file: "bucket.ca_file",
+    unverified: "",
+    plain: "Begin bucket.endpoint with http:// if it is meant to be without TLS, else have TLS set up there",
+};
 
 /// The HTTP status of the answer; `None` where there was none.
 pub(super) fn status<E>(error: &SdkError<E>) -> Option<u16> {
@@ -63,8 +72,29 @@ fn grant<E: Operation>(resource: &str) -> String {
     format!("Grant the credentials {} on {resource}{or}; rights/ has a policy for each task", E::NEEDS)
 }
 
-/// What S3 said, as one of our kinds. `resource` is what the operation's right is granted on.
-pub(super) fn classify<E: Operation>(place: &str, resource: &str, what: &str, error: &SdkError<E>) -> Error {
+/// The region in which a bucket is, where an answer says that it is in another than was asked.
+pub(super) fn told_region<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<String> {
+    let header = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
+    let header = header.map(str::to_owned);
+    header.or_else(|| {
+        let expected = error.message()?.split_once("expecting '")?.1;
+        Some(expected.split_once('\'')?.0.to_owned())
+    })
+}
+
+/// Where a request went.
+pub(super) struct Asked<'a> {
+    /// The bucket, as messages name it.
+    pub place: &'a str,
+    /// The region that it was signed for.
+    pub region: &'a str,
+    /// What the operation's right is granted on.
+    pub resource: String,
+}
+
+/// What S3 said, as one of our kinds.
+pub(super) fn classify<E: Operation>(asked: &Asked<'_>, what: &str, error: &SdkError<E>) -> Error {
+    let Asked { place, region: ours, resource } = asked;
     let status = status(error);
     let code = error.code().unwrap_or_default().to_owned();
     let said = match (error.message(), status) {
@@ -73,6 +103,19 @@ pub(super) fn classify<E: Operation>(place: &str, resource: &str, what: &str, er
         (None, None) => root_cause(error),
     };
     let message = format!("{place} {what}: {said}");
+    if status.is_none() {
+        match Fault::in_text(&said) {
+            Fault::Other(_) => {}
+            fault => return not_trusted(place, what, &fault),
+        }
+    }
+    let elsewhere = matches!(status, Some(301 | 307))
+        || (status == Some(400) && (code.is_empty() || code == "AuthorizationHeaderMalformed"));
+    if let (true, Some(region)) = (elsewhere, told_region(error).filter(|region| region != ours)) {
+        return Error::new(Kind::BucketRights, format!("{place} {what}: it is in region '{region}'")).advice(format!(
+            "Set bucket.region = \"{region}\"; a bucket.endpoint, if one is set, must be that region's"
+        ));
+    }
     match (status, code.as_str()) {
         (_, "NoSuchBucket") => Error::new(Kind::BucketRights, message).advice("Run 'delsert check', which creates it, or mend bucket.name"),
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => {
@@ -84,6 +127,8 @@ pub(super) fn classify<E: Operation>(place: &str, resource: &str, what: &str, er
         }
         (_, "ThrottlingException") => Error::new(Kind::BucketUnreachable, message).advice("Try again"),
         (Some(401 | 403), _) => Error::new(Kind::BucketRights, message).advice(grant::<E>(resource)),
+        (_, code) if code.starts_with("KMS.") => Error::new(Kind::BucketRights, message)
+            .advice("Check bucket.kms_key, and that the credentials may use it: kms:GenerateDataKey and kms:Decrypt"),
         (Some(501), _) => Error::new(Kind::BucketOverwrites, message)
             .advice("The server lacks what a create-only write needs. Use Amazon S3, or a server that honours If-None-Match"),
         // What we sent did not arrive as it was sent.
@@ -104,6 +149,14 @@ pub(super) fn classify<E: Operation>(place: &str, resource: &str, what: &str, er
             .advice("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role"),
         (None, _) => Error::new(Kind::BucketUnreachable, message).advice("Check bucket.endpoint, bucket.region and the network, then try again"),
     }
+}
+
+fn not_trusted(place: &str, what: &str, fault: &Fault) -> Error {
+    let mut advice = fault.advice(&KEYS);
+    if matches!(fault, Fault::Name(_)) {
+        advice += "; a bucket whose name holds dots needs bucket.path_style = true";
+    }
+    Error::new(Kind::BucketTls, format!("{place} {what}: TLS fails, since the server {}", fault.what())).advice(advice)
 }
 
 /// Whether a role's or profile's credentials were not lent for a reason that may pass, by the words of the SDK.

@@ -18,6 +18,8 @@ pub struct File {
     #[serde(default)]
     pub target: Target,
     #[serde(default)]
+    pub values: Values,
+    #[serde(default)]
     pub table: Vec<Table>,
 }
 
@@ -44,6 +46,8 @@ pub struct Source {
     pub database: Option<String>,
     pub user: Option<String>,
     pub password: Option<Password>,
+    pub token_file: Option<String>,
+    pub token_command: Option<Vec<String>>,
     pub encrypt: Option<String>,
     pub trust_server_certificate: Option<Scalar<bool>>,
     pub ca_file: Option<String>,
@@ -64,6 +68,8 @@ pub struct Source {
 pub struct Admin {
     pub user: Option<String>,
     pub password: Option<Password>,
+    pub token_file: Option<String>,
+    pub token_command: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,6 +83,12 @@ pub struct Bucket {
     pub request_timeout: Option<String>,
     pub endpoint: Option<String>,
     pub path_style: Option<Scalar<bool>>,
+    pub ca_file: Option<String>,
+    pub profile: Option<String>,
+    pub role_arn: Option<String>,
+    pub external_id: Option<String>,
+    pub encryption: Option<String>,
+    pub kms_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,6 +106,7 @@ pub struct Target {
     pub lock_timeout: Option<String>,
     pub schema: Option<String>,
     pub schema_map: Option<BTreeMap<String, String>>,
+    pub on_existing_rows: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,7 +115,20 @@ pub struct Table {
     pub name: Option<String>,
     pub exclude_columns: Option<Vec<String>>,
     pub columns: Option<BTreeMap<String, String>>,
+    pub values: Option<BTreeMap<String, Values>>,
     pub extra: Option<String>,
+    pub on_existing_rows: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    pub digits: Option<String>,
+    pub offset: Option<String>,
+    pub nul: Option<String>,
+    pub surrogate: Option<String>,
+    pub length: Option<String>,
+    pub range: Option<String>,
 }
 
 /// A password as written, most often `${NAME}`: cannot print itself.

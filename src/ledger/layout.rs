@@ -10,8 +10,14 @@ use crate::table::TableName;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 
-/// Longest a name may be once encoded: two of them, the sync and the rest stay under S3's 1,024 bytes.
-const LONGEST: usize = 300;
+/// Longest a table's folder may be: servers that keep objects as files refuse what a file's name cannot be.
+const LONGEST: usize = 255;
+
+/// Longest the schema may be in a folder that was shortened.
+const LONGEST_SCHEMA: usize = 100;
+
+/// Digits of a generation or sequence.
+const DIGITS: usize = 10;
 
 /// An object's place under a table's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +40,28 @@ pub enum Object {
 }
 
 fn encode(name: &str) -> String {
-    let encoded = utf8_percent_encode(name, ENCODED).to_string();
-    if encoded.len() <= LONGEST {
-        return encoded;
+    utf8_percent_encode(name, ENCODED).to_string()
+}
+
+/// The beginning of an encoded name, no escape cut in two.
+fn beginning(encoded: &str, most: usize) -> &str {
+    let end =
+        (0..=most.min(encoded.len())).rev().find(|end| !encoded[..*end].bytes().rev().take(2).any(|byte| byte == b'%'));
+    let end = if encoded.len() <= most { encoded.len() } else { end.unwrap_or(0) };
+    &encoded[..end]
+}
+
+/// A table's folder. One that is too long ends in a hash of both names.
+fn folder(table: &TableName) -> String {
+    let (schema, name) = (encode(&table.schema), encode(&table.name));
+    if schema.len() + 1 + name.len() <= LONGEST {
+        return format!("{schema}.{name}");
     }
-    let hash = digest::short(&[name], 16);
-    // The tilde is always encoded in a name, so that no other name reads so.
-    format!("{}~{hash}", &encoded[..LONGEST - hash.len() - 1])
+    let hash = digest::short(&[&table.schema, &table.name], 16);
+    let schema = beginning(&schema, LONGEST_SCHEMA);
+    let name = beginning(&name, LONGEST - schema.len() - hash.len() - 2);
+    // The tilde is always encoded in a name, so that no other folder reads so.
+    format!("{schema}.{name}~{hash}")
 }
 
 /// The path of a sync, with a slash at its end.
@@ -50,24 +71,26 @@ pub fn sync_path(sync: &str) -> String {
 
 /// The path of a table, with a slash at its end.
 pub fn table_path(sync: &str, table: &TableName) -> String {
-    format!("{}{}.{}/", sync_path(sync), encode(&table.schema), encode(&table.name))
+    format!("{}{}/", sync_path(sync), folder(table))
 }
 
 /// The table that a folder below a sync's path belongs to; `None` if its name was shortened, or it is no table's.
 pub fn table_of(folder: &str) -> Option<TableName> {
     let (schema, name) = folder.split_once('.').filter(|_| !folder.contains('~'))?;
     let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
-    Some(TableName::new(decode(schema)?, decode(name)?))
+    let table = TableName::new(decode(schema)?, decode(name)?);
+    // One table has one folder: what spells its name otherwise was not written here.
+    (encode(&table.schema) == schema && encode(&table.name) == name).then_some(table)
 }
 
 /// The path of a generation's `open.json`.
 pub fn open_path(table_path: &str, generation: u64) -> String {
-    format!("{table_path}{generation:010}/open.json")
+    format!("{table_path}{generation:0DIGITS$}/open.json")
 }
 
 /// The path of a batch, with a slash at its end.
 pub fn batch_path(table_path: &str, generation: u64, sequence: u64) -> String {
-    format!("{table_path}{generation:010}/{sequence:010}/")
+    format!("{table_path}{generation:0DIGITS$}/{sequence:0DIGITS$}/")
 }
 
 /// The path of a batch's manifest.
@@ -83,7 +106,7 @@ pub fn applied_path(table_path: &str, generation: u64, sequence: u64) -> String 
 /// Reads a path below a table's; `None` for what `delsert` did not write.
 pub fn parse(path: &str) -> Option<Place> {
     let (generation, rest) = path.split_once('/')?;
-    let generation = generation.parse().ok()?;
+    let generation = number(generation)?;
     if rest == "open.json" {
         return Some(Place::Open(generation));
     }
@@ -91,15 +114,22 @@ pub fn parse(path: &str) -> Option<Place> {
     let object = match object {
         "manifest.json" => Object::Manifest,
         "applied.json" => Object::Applied,
+        other if other.contains('/') => return None,
         other => Object::Attempt(attempt_of(other)?),
     };
-    Some(Place::Batch(generation, sequence.parse().ok()?, object))
+    Some(Place::Batch(generation, number(sequence)?, object))
+}
+
+/// A generation or sequence as it is written: other spellings of it are other keys.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The attempt that an object's last component names: `<attempt>-<n>.csv.zst` or `<attempt>.copy.json`.
 pub fn attempt_of(key: &str) -> Option<Uuid> {
     let file = key.rsplit('/').next()?;
-    Uuid::try_parse(file.get(..36)?).ok()
+    let name = file.get(..36)?;
+    Uuid::try_parse(name).ok().filter(|attempt| attempt.to_string() == name)
 }
 
 #[cfg(test)]
@@ -115,7 +145,17 @@ mod tests {
         let table = TableName::new("a.b/", "c~d é");
         assert_eq!(table_of(table_path("shop", &table).trim_start_matches("shop/").trim_end_matches('/')), Some(table));
         let long = "表".repeat(128);
-        assert!(path(&long, &long).len() < 700);
+        for (schema, name) in [("s", &*long), (&long, "t"), (&long, &long), (&"x".repeat(128), &"y".repeat(128))] {
+            let path = path(schema, name);
+            let folder = path.trim_start_matches("shop/").trim_end_matches('/');
+            assert!(folder.len() <= LONGEST && folder.contains('~') && table_of(folder).is_none(), "{folder}");
+            let (readable, _) = folder.split_once('~').unwrap();
+            let escapes: Vec<_> = readable.split('%').skip(1).collect();
+            assert!(escapes.iter().all(|escape| escape.len() >= 2), "an escape was cut: {folder}");
+        }
+        assert_ne!(path(&long, "a.b"), path(&format!("{long}.a"), "b"));
+        let kept = "x".repeat(126);
+        assert_eq!(path(&kept, &format!("{kept}yy")), format!("shop/{kept}.{kept}yy/"), "255 bytes stay as they are");
         assert_ne!(path("s", &long), path("s", &format!("{}面", "表".repeat(127))));
 
         let attempt = Uuid::from_u128(7);
@@ -124,7 +164,18 @@ mod tests {
         assert_eq!(parse(&applied_path("", 3, 14)), Some(Place::Batch(3, 14, Object::Applied)));
         let part = format!("{}{attempt}-0000.csv.zst", batch_path("", 3, 14));
         assert_eq!(parse(&part), Some(Place::Batch(3, 14, Object::Attempt(attempt))));
-        assert_eq!(parse("3/14/readme.txt"), None);
-        assert_eq!(parse("x/open.json"), None);
+        for foreign in [
+            "0000000003/0000000014/readme.txt",
+            "x/open.json",
+            "3/open.json",
+            "+000000003/open.json",
+            "0000000003/14/manifest.json",
+            "00000000003/open.json",
+            "0000000003/0000000014/below/00000000-0000-0000-0000-000000000007-0000.csv",
+        ] {
+            assert_eq!(parse(foreign), None, "{foreign}");
+        }
+        assert_eq!(table_of("a%2fb.c"), None, "delsert writes a%2Fb.c");
+        assert_eq!(attempt_of("AAAAAAAA-0000-4000-8000-000000000000-0000.csv"), None);
     }
 }

@@ -119,9 +119,10 @@ impl Ledger {
     async fn name_in(&self, path: &str) -> Result<Option<TableName>> {
         let prefix = self.bucket.key(path);
         let view = View::from_keys(&prefix, self.bucket.list(path).await?);
-        let open = view.newest_open().and_then(|newest| view.generations.get(&newest)?.open.clone());
-        let Some(key) = open else { return Ok(None) };
-        Ok(self.read_opening(&key).await?.map(|opening| opening.table.name))
+        let Some(newest) = view.newest_open() else { return Ok(None) };
+        let named = self.read_opening(path, newest).await?.map(|opening| opening.table.name);
+        // A folder that was copied is not its table's.
+        Ok(named.filter(|table| self.path(table) == path))
     }
 
     /// Opens a generation; [`Created::Exists`] if it was open.
@@ -142,14 +143,13 @@ impl Ledger {
     /// # Errors
     /// [`Kind::LedgerUnreadable`], or the bucket's.
     pub async fn opening(&self, table: &TableName, generation: u64) -> Result<Option<Opening>> {
-        self.read_opening(&self.bucket.key(&layout::open_path(&self.path(table), generation))).await
+        self.read_opening(&self.path(table), generation).await
     }
 
-    async fn read_opening(&self, key: &str) -> Result<Option<Opening>> {
-        let Some(bytes) = self.bucket.get(key).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            Error::new(Kind::LedgerUnreadable, format!("'{key}' is not what opens a generation")).because(error)
-        })
+    async fn read_opening(&self, path: &str, generation: u64) -> Result<Option<Opening>> {
+        let key = self.bucket.key(&layout::open_path(path, generation));
+        let Some(bytes) = self.bucket.get(&key).await? else { return Ok(None) };
+        Opening::read(&bytes, &key, generation).map(Some)
     }
 
     /// A batch's manifest; `None` if there is no such batch.

@@ -12,11 +12,12 @@ use chrono::{DateTime, Utc};
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::finding::Finding;
 use crate::manifest::{CommitTime, Fingerprint, Instance};
 use crate::position::Position;
 use crate::retry::Retries;
 use crate::row::RowSink;
-use crate::table::{Column, Table, TableName};
+use crate::table::{Column, Pattern, Table, TableName};
 
 /// What a source says of itself.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ pub struct SourceInfo {
     /// The source's own time: what it says of ages is by its clock, not by ours.
     pub now: DateTime<Utc>,
     /// What the login lacks and other findings, each with the statement that mends it.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
 }
 
 /// A table that the configuration includes.
@@ -57,9 +58,11 @@ pub struct SourceTable {
     /// Why the table cannot be synced as it is.
     pub blocked: Option<std::sync::Arc<Error>>,
     /// What a person should know.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
     /// The columns of its primary key, by which the source captures it unless told otherwise.
     pub primary_key: Vec<String>,
+    /// The index of just the key's columns, by which the source is told to capture it where that is not the primary key.
+    pub key_index: Option<String>,
     /// Tells the table and its columns from others of the same names that stood there before. Opaque.
     pub incarnation: String,
     /// What is known of columns that were altered, in the order of the log.
@@ -366,8 +369,6 @@ pub fn same_name(ignores_case: bool, left: &str, right: &str) -> bool {
 
 /// Whether the include and exclude patterns let a table through.
 pub fn is_included(include: &[String], exclude: &[String], table: &TableName, ignores_case: bool) -> bool {
-    let fold = |text: &str| if ignores_case { text.to_lowercase() } else { text.to_owned() };
-    let name = fold(&format!("{}.{}", table.schema, table.name));
-    let matches = |pattern: &String| crate::table::matches_pattern(&fold(pattern), &name);
+    let matches = |text: &String| text.parse::<Pattern>().is_ok_and(|pattern| pattern.matches(table, ignores_case));
     include.iter().any(matches) && !exclude.iter().any(matches)
 }

@@ -2,13 +2,13 @@
 //!
 //! Pure functions of a [`TargetTable`]. Values go in as parameters, never as text; every identifier is quoted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::config::{Config, SchemaMap};
+use crate::config::{Config, SchemaMap, literal as literal_of_config};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::BatchKind;
-use crate::table::Table;
+use crate::table::{Table, TableName, same_but_for_case};
 use crate::target::{TargetColumn, TargetTable, types};
 
 /// The schema of `delsert`'s own tables.
@@ -123,69 +123,103 @@ pub struct NameRules {
     pub limit: usize,
     /// Names that no column may have.
     pub reserved: &'static [&'static str],
+    /// Schemas that are the server's own; one with an underscore at its end stands for all that begin so.
+    pub reserved_schemas: &'static [&'static str],
 }
 
 /// Where a table goes: names in lower case and within the limit, types by the mapping and the configuration.
 ///
 /// # Errors
-/// [`Kind::NameClash`] when two columns fall on one name, [`Kind::Config`] for a type that cannot be.
+/// [`Kind::NameClash`] when two columns fall on one name, or the target keeps a name for itself, [`Kind::Config`] for a
+/// type that cannot be.
 pub fn place(config: &Config, table: &Table, rules: NameRules) -> Result<TargetTable> {
     let naming = config.naming()?;
-    let exact = config.options(&table.name, |left, right| left == right);
-    let options = if exact.name.is_empty() { config.options(&table.name, types::same) } else { exact };
-    let schema = match &naming.schemas {
-        SchemaMap::Lower => table.name.schema.to_lowercase(),
-        SchemaMap::One(schema) => schema.clone(),
-        SchemaMap::Map(map) => {
-            let named = map.get(&table.name.schema);
-            let named =
-                named.or_else(|| map.iter().find(|(name, _)| types::same(name, &table.name.schema)).map(|(_, to)| to));
-            named.cloned().unwrap_or_else(|| table.name.schema.to_lowercase())
+    let options = types::options(config, &table.name);
+    let mut shortened = BTreeMap::new();
+    let mut shorten = |source: &str, name: String| {
+        let short = shorten(&name, rules.limit);
+        if short != name {
+            shortened.insert(source.to_owned(), short.clone());
         }
+        short
     };
+    let schema = shorten(&table.name.schema, schema(&naming.schemas, &table.name, rules)?);
     let types = types::resolve(naming.engine, table, &options.columns)?;
-    let names = column_names(table, rules)?;
+    let name = shorten(&table.name.name, table.name.name.to_lowercase());
+    let names: Vec<_> = table.columns.iter().map(|column| shorten(&column.name, column.name.to_lowercase())).collect();
+    check_columns(table, &names, rules)?;
     let columns = names.into_iter().zip(types).zip(&table.columns);
+    let columns = columns.map(|((name, sql_type), column)| TargetColumn {
+        name,
+        sql_type,
+        column_type: column.column_type,
+        own_type: types::sql_type(naming.engine, column.column_type),
+        nullable: column.nullable,
+    });
     Ok(TargetTable {
         source_name: table.name.to_string(),
         sync: config.sync.name.clone(),
-        schema: shorten(schema, rules.limit),
-        name: shorten(table.name.name.to_lowercase(), rules.limit),
-        columns: columns
-            .map(|((name, sql_type), column)| TargetColumn { name, sql_type, nullable: column.nullable })
-            .collect(),
+        schema,
+        name,
+        columns: columns.collect(),
         key: table.key_indexes(),
         extra: options.extra,
+        on_existing_rows: options.on_existing_rows.unwrap_or(naming.on_existing_rows),
+        shortened,
     })
 }
 
-fn column_names(table: &Table, rules: NameRules) -> Result<Vec<String>> {
-    let mut taken: HashMap<String, &str> = HashMap::new();
-    let mut names = Vec::with_capacity(table.columns.len());
-    for column in &table.columns {
-        let name = shorten(column.name.to_lowercase(), rules.limit);
-        let clash = |what: String| {
-            Err(Error::new(Kind::NameClash, what)
-                .on(&table.name)
-                .advice("Leave the column out with exclude_columns in its [[table]] entry, or rename it at the source"))
+/// The schema of a table at the target, however long.
+fn schema(schemas: &SchemaMap, table: &TableName, rules: NameRules) -> Result<String> {
+    let schema = match schemas {
+        SchemaMap::Lower => table.schema.to_lowercase(),
+        SchemaMap::One(schema) => schema.clone(),
+        SchemaMap::Map(map) => {
+            let named = map.get(&table.schema);
+            let named =
+                named.or_else(|| map.iter().find(|(name, _)| same_but_for_case(name, &table.schema)).map(|(_, to)| to));
+            named.cloned().unwrap_or_else(|| table.schema.to_lowercase())
+        }
+    };
+    let is_kept = |kept: &&str| schema == **kept || (kept.ends_with('_') && schema.starts_with(*kept));
+    let kept = schema == SCHEMA || rules.reserved_schemas.iter().any(is_kept);
+    if kept || schema.is_empty() || schema.contains('\0') {
+        let message =
+            format!("its target schema '{schema}' is one that cannot be, or is kept for the server or delsert");
+        return Err(Error::new(Kind::NameClash, message).on(table).advice(format!(
+            "Set target.schema, or give it another in target.schema_map: schema_map = {{ {} = \"<schema>\" }}",
+            literal_of_config(&table.schema)
+        )));
+    }
+    Ok(schema)
+}
+
+fn check_columns(table: &Table, names: &[String], rules: NameRules) -> Result<()> {
+    let mut taken: HashMap<&str, &str> = HashMap::new();
+    for (column, name) in table.columns.iter().zip(names) {
+        let way_out = if table.key.contains(&column.name) {
+            "It is of the key: rename it at the source, or leave the table out".to_owned()
+        } else {
+            let line = format!("exclude_columns = [{}]", literal_of_config(&column.name));
+            format!("Rename it at the source, or leave it out in the table's [[table]] entry: {line}")
         };
+        let clash = |what: String| Err(Error::new(Kind::NameClash, what).on(&table.name).advice(way_out));
         if name == OPERATION || rules.reserved.contains(&name.as_str()) {
             return clash(format!("column '{}' has a name that the target keeps for itself", column.name));
         }
-        if let Some(other) = taken.insert(name.clone(), &column.name) {
+        if let Some(other) = taken.insert(name, &column.name) {
             return clash(format!("columns '{other}' and '{}' are both '{name}' in the target", column.name));
         }
-        names.push(name);
     }
-    Ok(names)
+    Ok(())
 }
 
 /// A name within the limit: one that is too long ends in a hash of all of it.
-fn shorten(name: String, limit: usize) -> String {
+fn shorten(name: &str, limit: usize) -> String {
     if name.len() <= limit {
-        return name;
+        return name.to_owned();
     }
-    let hash = hash(&name);
+    let hash = hash(name);
     format!("{}_{hash}", &name[..name.floor_char_boundary(limit - 1 - hash.len())])
 }
 
@@ -196,9 +230,9 @@ fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Column, ColumnType, TableName};
+    use crate::table::{Column, ColumnType};
 
-    const RULES: NameRules = NameRules { limit: 63, reserved: &["ctid"] };
+    const RULES: NameRules = NameRules { limit: 63, reserved: &["ctid"], reserved_schemas: &["pg_"] };
 
     fn config(more: &str) -> Config {
         Config::parse(&format!("[sync]\nname = \"shop\"\n[source]\n[bucket]\n[target]\nengine = \"postgres\"\n{more}"))
@@ -277,6 +311,13 @@ mod tests {
         assert!(table.name.starts_with(&format!("{}_", "n".repeat(54))), "{}", table.name);
         assert_eq!(table.columns[0].name, "id");
         assert!(table.columns[2].name.len() <= 63 && table.columns[2].name.starts_with('é'));
+        assert_eq!(
+            table.shortened.len(),
+            2,
+            "one of the table and a column, and one of a column: {:?}",
+            table.shortened
+        );
+        assert_eq!(table.shortened[&long], table.name);
         let other = place(&config(""), &source("Sales", &format!("{long}2"), &["Id"]), RULES).unwrap();
         assert_ne!(table.name, other.name, "the hash is of the whole name");
     }
@@ -291,11 +332,22 @@ mod tests {
     }
 
     #[test]
+    fn schemas_that_are_kept_are_refused() {
+        for (schema, more) in
+            [("Delsert", ""), ("PG_x", ""), ("a", "schema = \"delsert\""), ("a", "schema_map = { A = \"\" }")]
+        {
+            let error = place(&config(more), &source(schema, "t", &["a"]), RULES).unwrap_err();
+            assert_eq!(error.kind(), Kind::NameClash, "{schema} {more}");
+            assert!(error.to_string().contains("schema_map = { \""), "{error}");
+        }
+    }
+
+    #[test]
     fn clashing_columns_are_refused() {
         for columns in [&["Id", "ID"][..], &["Id", "delsert_operation"], &["Id", "CTID"]] {
             let error = place(&config(""), &source("s", "t", columns), RULES).unwrap_err();
             assert_eq!(error.kind(), Kind::NameClash, "{columns:?}");
-            assert!(error.to_string().contains(columns[1]), "{error}");
+            assert!(error.to_string().contains(&format!("exclude_columns = [\"{}\"]", columns[1])), "{error}");
         }
     }
 }

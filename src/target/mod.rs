@@ -2,21 +2,25 @@
 //!
 //! A target knows neither sources nor the ledger. It is given a manifest and the bucket, and applies the batch in one
 //! transaction with its watermark. Names, types and SQL of an engine live with that engine; what engines share lives
-//! in [`delsert`] and [`types`].
+//! in [`delsert`], [`types`] and [`fits`].
 
 pub mod delsert;
+pub mod fits;
 pub mod postgres;
 pub mod types;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::bucket::Bucket;
+use crate::config::OnExistingRows;
 use crate::error::Result;
+use crate::finding::Finding;
 use crate::manifest::Manifest;
 use crate::position::Position;
-use crate::table::Table;
+use crate::table::{ColumnType, Table};
 
 /// A table's place in the target: where its rows go and how its columns are called and typed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub struct TargetTable {
     pub key: Vec<usize>,
     /// Text appended to CREATE TABLE.
     pub extra: Option<String>,
+    /// What rows do that are there before the first snapshot.
+    pub on_existing_rows: OnExistingRows,
+    /// Names of the source that are too long for the target, each with what stands for it there.
+    pub shortened: BTreeMap<String, String>,
 }
 
 /// A column of a target table.
@@ -44,6 +52,10 @@ pub struct TargetColumn {
     pub name: String,
     /// Type, in the target's SQL.
     pub sql_type: String,
+    /// What it holds at the source.
+    pub column_type: ColumnType,
+    /// The type that the target gives it unless another is configured.
+    pub own_type: String,
     /// Whether NULL is allowed.
     pub nullable: bool,
 }
@@ -71,7 +83,7 @@ pub struct TargetInfo {
     /// Login.
     pub login: String,
     /// Rights it lacks and other findings, each with the statement that mends it.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
 }
 
 /// What [`Target::prepare`] did.
@@ -79,6 +91,8 @@ pub struct TargetInfo {
 pub struct Prepared {
     /// The statements that changed something, in order; empty when all stood ready.
     pub changes: Vec<String>,
+    /// What a person should know of a table that was there before, each time until its first snapshot is loaded.
+    pub findings: Vec<Finding>,
 }
 
 /// What a batch did to a table.
@@ -119,8 +133,9 @@ pub trait Target: Sized + Send {
     /// itself and beside loads; never drops or empties what it did not make.
     ///
     /// # Errors
-    /// [`Kind::TargetShape`](crate::error::Kind::TargetShape) when a table of that name is there with other columns or
-    /// types (each difference listed), [`Kind::OtherSync`](crate::error::Kind::OtherSync) when another sync owns it.
+    /// [`Kind::TargetShape`](crate::error::Kind::TargetShape) when a table of that name is there that cannot be adopted:
+    /// other columns or types, rows, what would change, drop or refuse rows of ours, all of it listed, each with what
+    /// mends it; [`Kind::OtherSync`](crate::error::Kind::OtherSync) when another sync owns it.
     fn prepare(&mut self, table: &TargetTable) -> impl Future<Output = Result<Prepared>> + Send;
 
     /// The watermark as committed; `None` where `prepare` never ran. Takes no lock.
@@ -149,11 +164,12 @@ pub trait Load: Sized + Send {
 
     /// Empties staging, copies the parts into it (checking rows and checksums against the manifest), deletes the keys
     /// (or, for a snapshot, all rows), inserts the upserts, moves the watermark (conditional on the value read, and
-    /// one row), and empties staging.
+    /// one row), and empties staging. Rows that no batch brought are there before the first snapshot only, and deleted
+    /// only where the table says so, decided under a lock that keeps writers out.
     ///
     /// # Errors
-    /// [`Kind::PartDamaged`](crate::error::Kind::PartDamaged), a refusal of the target with what it says, or the
-    /// bucket's error. Nothing is then applied.
+    /// [`Kind::PartDamaged`](crate::error::Kind::PartDamaged), [`Kind::TargetShape`](crate::error::Kind::TargetShape) as
+    /// of [`Target::prepare`], a refusal of the target with what it says, or the bucket's error. Nothing is then applied.
     fn apply(&mut self, manifest: &Manifest, bucket: &Bucket) -> impl Future<Output = Result<Applied>> + Send;
 
     /// Commits.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Engine};
+use crate::config::{Config, Engine, TableOptions};
 use crate::error::{Error, Kind, Result};
-use crate::table::{ColumnType, Table};
+use crate::table::{ColumnType, Table, TableName, same_but_for_case};
 
 /// The type of an engine that holds every value of a column's type.
 pub fn sql_type(engine: Engine, column_type: ColumnType) -> String {
@@ -38,26 +38,34 @@ fn postgres(column_type: ColumnType) -> String {
         ColumnType::Text { .. } => "text",
         ColumnType::Binary { .. } => "bytea",
         ColumnType::Uuid => "uuid",
+        ColumnType::Json => "jsonb",
     };
     fixed.to_owned()
 }
 
-/// Checks the target types that are configured for a table, given as the source has it and as it flows.
+/// What `[[table]]` says of a table: the entry spelled as the source spells it before one that differs by case.
+pub fn options(config: &Config, table: &TableName) -> TableOptions {
+    let exact = config.options(table, |left, right| left == right);
+    if exact.name.is_none() { config.options(table, same_but_for_case) } else { exact }
+}
+
+/// Checks what is configured for single columns of a table, given as the source has it and as it flows.
 ///
 /// # Errors
-/// [`Kind::Config`]: a type is configured for a column that the table does not have, or is no type.
+/// [`Kind::Config`]: a type or a policy is configured for a column that the table does not have.
 pub fn check_overrides(config: &Config, tables: &[&Table]) -> Result<()> {
     let Some(table) = tables.first() else { return Ok(()) };
-    let overrides = config.options(&table.name, same).columns;
+    let options = options(config, &table.name);
     let columns = || tables.iter().flat_map(|table| &table.columns).map(|column| column.name.as_str());
-    for column in overrides.keys() {
-        if !columns().any(|known| same(known, column)) {
+    let typed = options.columns.keys().map(|column| (column, "a target type", "columns"));
+    for (column, what, key) in typed.chain(options.values.keys().map(|column| (column, "a policy", "values"))) {
+        if !columns().any(|known| same_but_for_case(known, column)) {
             let mut known: Vec<_> = columns().collect();
             known.dedup();
-            let message = format!("a target type is configured for column '{column}', which the table does not send");
+            let message = format!("{what} is configured for column '{column}', which the table does not send");
             return Err(Error::new(Kind::Config, message)
                 .on(&table.name)
-                .advice(format!("Mend 'columns' in its [[table]] entry; the table sends {}", known.join(", "))));
+                .advice(format!("Mend '{key}' in its [[table]] entry; the table sends {}", known.join(", "))));
         }
     }
     Ok(())
@@ -79,7 +87,9 @@ pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, Strin
     }
     let of_column = |name: &str| {
         let exact = overrides.get(name);
-        exact.or_else(|| overrides.iter().find(|(column, _)| same(column, name)).map(|(_, configured)| configured))
+        exact.or_else(|| {
+            overrides.iter().find(|(column, _)| same_but_for_case(column, name)).map(|(_, configured)| configured)
+        })
     };
     let resolved = table.columns.iter().map(|column| {
         of_column(&column.name).map_or_else(|| sql_type(engine, column.column_type), |text| text.trim().to_owned())
@@ -87,15 +97,10 @@ pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, Strin
     Ok(resolved.collect())
 }
 
-/// Whether two names of the source are one, whatever its collation says of case.
-pub fn same(left: &str, right: &str) -> bool {
-    left == right || left.to_lowercase() == right.to_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Column, TableName};
+    use crate::table::Column;
 
     fn table(columns: &[&str]) -> Table {
         let column = |name: &&str| Column {
@@ -130,6 +135,7 @@ mod tests {
             (ColumnType::Text { max_chars: Some(5), max_bytes: None }, "text"),
             (ColumnType::Binary { max_bytes: Some(8) }, "bytea"),
             (ColumnType::Uuid, "uuid"),
+            (ColumnType::Json, "jsonb"),
         ] {
             assert_eq!(sql_type(Engine::Postgres, column_type), expected);
         }

@@ -3,7 +3,7 @@
 mod instances;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 use uuid::Uuid;
@@ -12,16 +12,17 @@ use super::load::{next, table_to_tail};
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::{Created, Upload};
-use crate::config::{Config, Target as TargetConfig};
+use crate::config::{Config, Target as TargetConfig, literal};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
 use crate::manifest::{FORMAT, Fingerprint, Opening};
 use crate::position::Position;
 use crate::source::{Source, SourceInfo, SourceTable, is_included};
 use crate::table::{Table, TableName};
-use crate::target::{Target, TargetInfo, types};
+use crate::target::{Target, TargetInfo, fits, types};
 use instances::{Flow, enable_tables, flows, retire_instances};
 
 /// What the command line says.
@@ -41,6 +42,7 @@ struct Shared<T> {
     connections: Pool<T>,
     fingerprint: Fingerprint,
     resume: bool,
+    findings: Mutex<Vec<Finding>>,
 }
 
 /// Runs the task.
@@ -75,7 +77,8 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     let (found, missing) =
         context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
     if found.is_empty() && context.tables.is_empty() {
-        report.finding("source.include lets no table through: nothing will be synced".to_owned());
+        let message = "source.include lets no table through: nothing will be synced";
+        report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source] include = [\"*\"]"));
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
     let gone = context.gone(&ledger, &names, missing, info.ignores_case).await?;
@@ -98,6 +101,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         connections: Pool::default(),
         fingerprint: info.fingerprint.clone(),
         resume: !options.no_resume,
+        findings: Mutex::default(),
     });
     shared.connections.give(target).await;
     let jobs: Vec<_> = flows
@@ -107,6 +111,11 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
         .collect();
     let work = |(shared, flow, now): (Arc<Shared<T>>, Table, Table)| async move { shared.table(&flow, &now).await };
     for_each_table(jobs, context.config.sync.parallel, work, report).await;
+    let mut findings = std::mem::take(&mut *shared.findings.lock().unwrap_or_else(PoisonError::into_inner));
+    findings.sort_by(|left, right| left.table.cmp(&right.table));
+    for finding in findings {
+        report.finding(finding);
+    }
     if names.is_empty() || flows.iter().all(|flow| flow.blocked.is_some()) {
         // Nothing may be captured yet, and nobody needs a cut: least of all to be waited for where no table is to be seen.
         report.retried(source.retried());
@@ -134,10 +143,12 @@ fn find_unseen<S: Source>(
         if found.iter().any(names_it) {
             continue;
         }
-        let grant = S::sight(&info.login, pattern).unwrap_or_else(|| "grant it SELECT on them".to_owned());
-        report.finding(format!(
-            "source.include \"{pattern}\" lets no table through: there is none, it is excluded, or the login may not see it: {grant}"
-        ));
+        let message = format!(
+            "source.include: \"{pattern}\" matches no table: there is none, it is excluded, or the login may not see it"
+        );
+        let grant = S::sight(&info.login, pattern);
+        let finding = Finding::new(Matter::UselessPattern, message);
+        report.finding(grant.into_iter().fold(finding, |finding, grant| finding.mend(Place::Source, grant)));
     }
     Ok(())
 }
@@ -201,23 +212,36 @@ fn place<T: Target>(context: &Context, flows: &mut [Flow]) {
     let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
         let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
-        match overrides.and_then(|()| T::place(&context.config, &flow.wanted)) {
+        let fitted = overrides.and_then(|()| {
+            let engine = context.config.naming()?.engine;
+            fits::fits(&context.config, engine, &flow.wanted).map(drop)
+        });
+        match fitted.and_then(|()| T::place(&context.config, &flow.wanted)) {
             Ok(place) => taken.entry((place.schema, place.name)).or_default().push(at),
             Err(error) => flow.block(error),
         }
     }
     for ((schema, table), clashing) in taken.into_iter().filter(|(_, tables)| tables.len() > 1) {
-        let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().to_string()).collect();
+        let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().clone()).collect();
         for at in clashing {
-            flows[at].block(
-                Error::new(
-                    Kind::NameClash,
-                    format!("{} all go to the target table {schema}.{table}", names.join(" and ")),
-                )
-                .advice("Set target.schema_map so that they go to different schemas, or exclude all but one"),
-            );
+            let told: Vec<_> = names.iter().map(ToString::to_string).collect();
+            let message = format!("{} all go to the target table {schema}.{table}", told.join(" and "));
+            flows[at].block(Error::new(Kind::NameClash, message).advice(apart(&names)));
         }
     }
+}
+
+/// How tables are kept apart that fall together.
+fn apart(names: &[TableName]) -> String {
+    let excluded = names.iter().map(|name| format!("exclude = [{}]", literal(&name.to_string())));
+    let exclude = format!("leave out all but one: {}", excluded.collect::<Vec<_>>().join(" or "));
+    let schemas: BTreeSet<_> = names.iter().map(|name| &name.schema).collect();
+    if schemas.len() < names.len() {
+        return format!("Rename one at the source, or {exclude}");
+    }
+    let map = schemas.iter().enumerate().map(|(at, schema)| format!("{} = \"schema{}\"", literal(schema), at + 1));
+    let map = map.collect::<Vec<_>>().join(", ");
+    format!("Send them to different schemas: schema_map = {{ {map} }} in place of target.schema; or {exclude}")
 }
 
 /// Tells which tables have something to do, by the cut.
@@ -261,6 +285,8 @@ impl<T: Target> Shared<T> {
         for change in &prepared.changes {
             tracing::info!(table = %flow.name, "{change}");
         }
+        let findings = prepared.findings.into_iter().map(|finding| finding.on(&flow.name));
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(findings);
         let (mut view, watermark, _) = next(&self.ledger, &mut target, &flow.name, &place).await?;
         let at = (watermark.generation, watermark.sequence);
         let mut opened = false;
@@ -272,6 +298,10 @@ impl<T: Target> Shared<T> {
         if self.resume && view.tail().is_some() {
             summary = table_to_tail(&self.config, &self.ledger, &mut target, &flow.name).await?;
         }
+        for (source, short) in &place.shortened {
+            tracing::info!(table = %flow.name, "'{source}' is too long for the target and is '{short}' there");
+        }
+        summary.shortened.clone_from(&place.shortened);
         self.remove_orphans(&flow.name, at).await?;
         if opened || !prepared.changes.is_empty() {
             summary.status = TableStatus::Done;

@@ -152,7 +152,7 @@ impl Made {
         whole.batches += part.batches;
         whole.upserts += part.upserts;
         whole.deletes += part.deletes;
-        whole.cut_digits += part.cut_digits;
+        whole.losses.add(&part.losses);
         whole.to = part.to.clone().or(whole.to.take());
         whole.at_cut = part.at_cut;
     }
@@ -365,7 +365,7 @@ impl<S: Source> Shared<S> {
                 summary.batches = 1;
                 summary.upserts = manifest.upserts;
                 summary.deletes = manifest.deletes;
-                summary.cut_digits = manifest.cut_digits;
+                summary.losses = manifest.losses;
                 summary.at_cut = at_cut(&manifest.window.to);
                 summary.from = manifest.window.from;
                 summary.to = Some(manifest.window.to);

@@ -165,7 +165,7 @@ pub fn cannot_follow(course: &Course, found: &SourceTable, may_enable: bool) -> 
         )
     } else if found.captures.len() >= 2 && foreign > 0 {
         format!("A table can have only two, and others use {foreign}: drop one with sys.sp_cdc_disable_table, {ignore}")
-    } else if found.primary_key != found.table.key {
+    } else if found.primary_key != found.table.key && found.key_index.is_none() {
         format!(
             "Its key is another than the primary key: let a db_owner run sys.sp_cdc_enable_table for the table once more, with the same @index_name and another @capture_instance, {ignore}"
         )
@@ -217,6 +217,7 @@ mod tests {
             blocked: None,
             findings: Vec::new(),
             primary_key: vec!["id".to_owned()],
+            key_index: None,
             incarnation: String::new(),
             altered: Vec::new(),
         }
@@ -228,7 +229,7 @@ mod tests {
             "table": {"schema": "dbo", "name": "T"}, "key": ["id"], "columns": [], "kind": "snapshot",
             "window": {"from": null, "to": "0x00"}, "instance": {"name": instance, "created": ""},
             "source": {"engine": "sqlserver", "database": "d"}, "committed": null, "upserts": 0, "deletes": 0,
-            "cut_digits": 0, "encoding": {"compression": "none", "null": "N", "binary_prefix": ""}, "parts": [],
+            "encoding": {"compression": "none", "null": "N", "binary_prefix": ""}, "parts": [],
             "written_at": "2026-01-01T00:00:00Z",
         });
         serde_json::from_value(json).unwrap()

@@ -53,12 +53,17 @@ async fn run<T: Target + 'static>(context: &Context, report: &mut Report) -> Res
 }
 
 /// The tables that the ledger knows, as far as the configuration and the command line let them through. The source is
-/// not asked: names that differ only by case are taken for one unless both are there.
+/// not asked how it compares names: those that differ only by case are taken for one unless both are there, but only what
+/// is excluded as it is spelled is left out, lest a table's batches wait for ever.
 async fn tables(context: &Context, ledger: &Ledger) -> Result<Vec<TableName>> {
     let (include, exclude) = context.config.patterns()?;
     let known = ledger.tables().await?;
-    let included = known.into_iter().filter(|table| is_included(&include, &exclude, table, true)).collect();
+    let included = known.into_iter().filter(|table| is_let_through(&include, &exclude, table)).collect();
     context.select(included, |table| table, true, "in the ledger, among those included (check opens new ones)")
+}
+
+fn is_let_through(include: &[String], exclude: &[String], table: &TableName) -> bool {
+    is_included(include, &[], table, true) && is_included(&["*".to_owned()], exclude, table, false)
 }
 
 /// Applies all that is pending for a table. `check` finishes leftovers by it.
@@ -90,7 +95,7 @@ pub async fn table_to_tail<T: Target>(
                 summary.batches += 1;
                 summary.upserts += manifest.upserts;
                 summary.deletes += manifest.deletes;
-                summary.cut_digits += manifest.cut_digits;
+                summary.losses.add(&manifest.losses);
                 if summary.batches == 1 {
                     summary.from.clone_from(&manifest.window.from);
                 }

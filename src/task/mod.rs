@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::bucket::Bucket;
-use crate::config::Config;
+use crate::config::{Config, literal};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
 use crate::source::{is_included, same_name, sqlserver::SqlServer};
@@ -59,7 +59,7 @@ impl Context {
     /// The configuration's.
     pub async fn bucket(&self) -> Result<Bucket> {
         let config = self.config.bucket()?;
-        Ok(self.bucket.get_or_init(|| Bucket::open(&config)).await.clone())
+        Ok(self.bucket.get_or_try_init(|| Box::pin(Bucket::open(&config))).await?.clone())
     }
 
     /// The ledger in the configured bucket.
@@ -98,8 +98,8 @@ impl Context {
             if ledger.view(&table).await?.newest_open().is_some() {
                 let message = "was synced, and is not at the source any more, or not to be seen by the login";
                 let error = Error::new(Kind::TableGone, message).advice(format!(
-                    "The target keeps it as it was. If it was dropped or renamed, add \"{}.{}\" to source.exclude; else grant the login SELECT on it",
-                    table.schema, table.name
+                    "The target keeps it as it was. If it was dropped or renamed, add {} to source.exclude; else grant the login SELECT on it",
+                    literal(&table.to_string())
                 ));
                 missing.retain(|missing| !same(&missing.name));
                 gone.push((table, error));

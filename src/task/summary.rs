@@ -1,5 +1,6 @@
 //! The summary: one JSON line, last on stdout, that Airflow and people read; and the exit code.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -7,9 +8,11 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::finding::Finding;
+use crate::loss::Losses;
 use crate::position::Position;
 use crate::retry::{self, Disposition, Retries};
-use crate::table::TableName;
+use crate::table::{TableName, escape_json};
 
 /// How a table fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -44,8 +47,8 @@ pub struct TableSummary {
     pub upserts: u64,
     /// Keys deleted.
     pub deletes: u64,
-    /// Values whose seventh digit of a second was cut.
-    pub cut_digits: u64,
+    /// What was lost of values, as the configuration allows: times by column and loss.
+    pub losses: Losses,
     /// Where the first window began; absent for a snapshot.
     pub from: Option<Position>,
     /// Where the last window ended, or where the table stands.
@@ -60,6 +63,9 @@ pub struct TableSummary {
     pub error_kind: Option<&'static str>,
     /// What was tried again at the source, and how often.
     pub retries: Retries,
+    /// Names that are too long for the target, each with what stands for it there; told by check.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shortened: BTreeMap<String, String>,
 }
 
 impl TableSummary {
@@ -72,13 +78,14 @@ impl TableSummary {
             batches: 0,
             upserts: 0,
             deletes: 0,
-            cut_digits: 0,
+            losses: Losses::default(),
             from: None,
             to: None,
             at_cut: None,
             error: None,
             error_kind: None,
             retries: Retries::new(),
+            shortened: BTreeMap::new(),
         }
     }
 
@@ -113,7 +120,7 @@ pub struct Summary {
     /// Wall-clock seconds.
     pub seconds: f64,
     /// What a person should know.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
     /// What failed as a whole.
     pub error: Option<String>,
     /// The name of the first such error's kind.
@@ -180,8 +187,8 @@ impl Report {
     }
 
     /// Adds what a person should know.
-    pub fn finding(&mut self, finding: String) {
-        tracing::warn!("{finding}");
+    pub fn finding(&mut self, finding: Finding) {
+        tracing::warn!(finding = finding.matter.name(), "{finding}");
         self.summary.findings.push(finding);
     }
 
@@ -250,13 +257,14 @@ impl Report {
                     mine.batches = mine.batches.max(theirs.batches);
                     mine.upserts = mine.upserts.max(theirs.upserts);
                     mine.deletes = mine.deletes.max(theirs.deletes);
-                    mine.cut_digits = mine.cut_digits.max(theirs.cut_digits);
+                    mine.losses.widen(&theirs.losses);
                     mine.from = mine.from.take().or(theirs.from);
                     mine.to = theirs.to.or(mine.to.take());
                     mine.at_cut = theirs.at_cut.or(mine.at_cut);
                     mine.error = mine.error.take().or(theirs.error);
                     mine.error_kind = mine.error_kind.or(theirs.error_kind);
                     add(&mut mine.retries, theirs.retries);
+                    mine.shortened.extend(theirs.shortened);
                 }
             }
         }
@@ -338,7 +346,8 @@ impl Summary {
     }
 
     fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+        let json = serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        escape_json(&json)
     }
 }
 

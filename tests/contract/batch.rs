@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use chrono::Utc;
 use delsert::bucket::Bucket;
-use delsert::config::{self, Compression};
-use delsert::csv::{Dialect, Encoder};
+use delsert::config::{self, Compression, Config, Engine};
+use delsert::csv::{Dialect, Encoder, Fit};
 use delsert::manifest::{BatchKind, Encoding, FORMAT, Fingerprint, Instance, Manifest, Part, Window};
 use delsert::position::Position;
 use delsert::row::{Cell, Operation};
@@ -45,6 +45,10 @@ impl Store {
             request_timeout: std::time::Duration::from_mins(1),
             endpoint: Some(s3.endpoint()),
             path_style: true,
+            ca_file: None,
+            profile: None,
+            role: None,
+            encryption: config::Encryption::Default,
         };
         let bucket = Bucket::with_client(client(&s3), &config);
         bucket.ensure().await?;
@@ -124,7 +128,7 @@ fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, 
         committed: None,
         upserts: 0,
         deletes: 0,
-        cut_digits: 0,
+        losses: delsert::loss::Losses::default(),
         added: Vec::new(),
         encoding: Encoding {
             compression,
@@ -135,8 +139,13 @@ fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, 
     }
 }
 
+/// What becomes of the table's values in the target, where nothing is configured.
+pub fn fits(table: &Table) -> anyhow::Result<Vec<Fit>> {
+    Ok(delsert::target::fits::fits(&Config::parse("[sync]\nname = \"shop\"")?, Engine::Postgres, table)?)
+}
+
 fn encode(table: &Table, dialect: &Dialect, rows: &[Row<'_>]) -> anyhow::Result<Vec<u8>> {
-    let mut encoder = Encoder::new(table, dialect.clone(), false);
+    let mut encoder = Encoder::new(table, fits(table)?, dialect.clone(), false);
     for (operation, cells) in rows {
         encoder.begin(*operation);
         for cell in *cells {

@@ -1,4 +1,4 @@
 //! What the seams promise, tried on every implementation of theirs.
 
-mod batch;
+pub mod batch;
 mod target;

@@ -1,5 +1,6 @@
 //! The contract of [`Target`] and [`Load`], as a suite that every warehouse runs.
 
+mod adopt;
 mod damage;
 mod postgres;
 mod suite;

@@ -264,6 +264,10 @@ impl Owned {
     fn of(cell: Cell<'_>) -> Self {
         Self::Plain(match cell {
             Cell::Text(text) => return Self::Text(text.to_owned()),
+            Cell::Utf16(bytes) => {
+                let units: Vec<_> = bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+                return Self::Text(String::from_utf16(&units).expect("a history's texts are whole"));
+            }
             Cell::Bytes(bytes) => return Self::Bytes(bytes.to_vec()),
             Cell::Null => Cell::Null,
             Cell::Boolean(value) => Cell::Boolean(value),
@@ -274,7 +278,7 @@ impl Owned {
             Cell::Date(days) => Cell::Date(days),
             Cell::Time(ticks, digits) => Cell::Time(ticks, digits),
             Cell::Timestamp(days, ticks, digits) => Cell::Timestamp(days, ticks, digits),
-            Cell::TimestampTz(days, ticks, digits) => Cell::TimestampTz(days, ticks, digits),
+            Cell::TimestampTz(days, ticks, digits, offset) => Cell::TimestampTz(days, ticks, digits, offset),
             Cell::Uuid(bytes) => Cell::Uuid(bytes),
         })
     }

@@ -20,19 +20,19 @@ const WRONG_PASSWORD: &str = "not-the-password";
 
 /// Something wrong, and what must come of it.
 #[derive(Debug, Clone, Copy)]
-struct Wrong<'a> {
+pub struct Wrong<'a> {
     /// What is wrong.
-    what: &'a str,
+    pub what: &'a str,
     /// Texts of the usual configuration, and what stands in their place.
-    replace: &'a [(&'a str, &'a str)],
+    pub replace: &'a [(&'a str, &'a str)],
     /// Variables of the environment, and their values; `None` for not set.
-    variables: &'a [(&'a str, Option<&'a str>)],
+    pub variables: &'a [(&'a str, Option<&'a str>)],
     /// The command.
-    task: &'a [&'a str],
+    pub task: &'a [&'a str],
     /// The exit code.
-    code: i32,
+    pub code: i32,
     /// Words of the message: what, where, why, what to do.
-    says: &'a [&'a str],
+    pub says: &'a [&'a str],
 }
 
 impl Default for Wrong<'_> {
@@ -46,7 +46,7 @@ static SEEN: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::def
 
 impl Wrong<'_> {
     /// Does the wrong thing on a sound stage, holds what was said against what must be, and gives the message.
-    async fn expect(&self, stage: &mut Stage) -> anyhow::Result<String> {
+    pub async fn expect(&self, stage: &mut Stage) -> anyhow::Result<String> {
         let what = self.what;
         let mut config = stage.config();
         for (from, to) in self.replace {

@@ -38,6 +38,40 @@ async fn r12_a_table_without_a_key_stops_alone() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Until a person decides, not even a copy is taken: what `check` refuses it does not open.
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_target_table_with_rows_stops_alone_until_they_may_be_replaced() -> anyhow::Result<()> {
+    let (mut stage, mut sql) = shop().await?;
+    sql.run("DROP TABLE dbo.Keyless; CREATE TABLE dbo.Other (ID int NOT NULL PRIMARY KEY)").await?;
+    let target = stage.target.connect().await?;
+    target
+        .batch_execute(
+            "CREATE SCHEMA dbo; CREATE TABLE dbo.keyed (id int PRIMARY KEY, note text, own int DEFAULT 5); \
+             INSERT INTO dbo.keyed VALUES (1, 'theirs'), (9, 'theirs')",
+        )
+        .await?;
+    let says = &["dbo.Keyed: \"dbo\".\"keyed\" is there", "rows that no batch brought (2)", "on_existing_rows"][..];
+    Wrong { what: "target table with rows", code: 0, says, ..Wrong::default() }.expect(&mut stage).await?;
+    let check = stage.task(&["check"]).await?.expect(0)?.summary()?;
+    ensure!(check.table("dbo.Keyed")?["status"] == "blocked", "{}", check.0);
+    ensure!(check.table("dbo.Other")?["error"].is_null(), "{}", check.0);
+    stage.task(&["extract", "--table", "dbo.Keyed"]).await?.expect(3)?;
+
+    let entry = "\n[[table]]\nname = \"dbo.Keyed\"\non_existing_rows = \"replace\"\n";
+    stage.configure(|text| text + entry)?;
+    let check = stage.task(&["check"]).await?.expect(0)?.summary()?;
+    let findings = check.0["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let own = findings.iter().find(|finding| finding["name"] == "OwnColumn");
+    ensure!(own.is_some_and(|finding| finding["table"] == "dbo.Keyed"), "it is not told: {}", check.0);
+    stage.extract_and_load().await?;
+    let rows = target.query("SELECT id || ' ' || note || ' ' || own FROM dbo.keyed ORDER BY 1", &[]).await?;
+    let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    ensure!(rows == ["1 one 5"], "{rows:?}");
+    let check = stage.task(&["check"]).await?.expect(0)?.summary()?;
+    ensure!(!check.0["findings"].to_string().contains("OwnColumn"), "told again: {}", check.0);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_does_not_exist_is_named_with_those_near_it() -> anyhow::Result<()> {
     let (mut stage, _sql) = shop().await?;

@@ -109,6 +109,20 @@ async fn the_target_restored_from_a_backup() -> anyhow::Result<()> {
     recover(&mut shop, "the target, restored", Stopped { task: "load", kind: "TargetBehind", code: 3 }).await
 }
 
+/// Its rows are nobody's then: they are replaced only where that is configured.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_target_restored_without_the_watermarks() -> anyhow::Result<()> {
+    let mut shop = shop().await?;
+    let target = shop.stage.target.connect_as_admin().await?;
+    target.batch_execute("DROP SCHEMA delsert CASCADE").await?;
+    let check = shop.stage.task(&["check"]).await?.expect(3)?.summary()?;
+    let table = check.table("dbo.Things")?;
+    ensure!(table["status"] == "blocked" && table["error_kind"] == "TargetShape", "{table}");
+    ensure!(table["error"].as_str().is_some_and(|error| error.contains("rows that no batch brought (2)")), "{table}");
+    shop.stage.configure(|text| format!("{text}on_existing_rows = \"replace\"\n"))?;
+    recover(&mut shop, "the target, restored without", Stopped { task: "check", kind: "TargetBehind", code: 3 }).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_source_replaced_by_another() -> anyhow::Result<()> {
     let mut shop = shop().await?;

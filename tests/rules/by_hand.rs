@@ -79,7 +79,7 @@ pub fn manifest(table: &Table, generation: u64, sequence: u64) -> Manifest {
         committed: None,
         upserts: 0,
         deletes: 0,
-        cut_digits: 0,
+        losses: delsert::loss::Losses::default(),
         added: Vec::new(),
         encoding: Encoding {
             compression: Compression::None,
@@ -124,7 +124,8 @@ impl Stage {
         let mut manifest = manifest(table, place.0, place.1);
         let (bucket, ledger) = (self.bucket()?, self.ledger()?);
         let stem = ledger.part_stem(&table.name, place.0, place.1, manifest.attempt);
-        let encoder = Encoder::new(table, manifest.encoding.dialect.clone(), false);
+        let encoder =
+            Encoder::new(table, crate::contract::batch::fits(table)?, manifest.encoding.dialect.clone(), false);
         let mut writer = Writer::new(&bucket, stem, Compression::None, 1, encoder);
         for (id, note) in rows {
             writer.begin(if note.is_some() { Operation::Upsert } else { Operation::Delete });

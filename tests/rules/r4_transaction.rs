@@ -126,7 +126,7 @@ async fn r4_of_two_loads_at_once_each_batch_is_applied_by_one() -> anyhow::Resul
             "CREATE TABLE public.inserted (id int); GRANT ALL ON public.inserted TO PUBLIC;
              CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN INSERT INTO public.inserted VALUES (NEW.id); RETURN NEW; END $$;
-             CREATE TRIGGER note BEFORE INSERT ON dbo.things FOR EACH ROW EXECUTE FUNCTION public.note()",
+             CREATE TRIGGER note AFTER INSERT ON dbo.things FOR EACH ROW EXECUTE FUNCTION public.note()",
         )
         .await?;
     let holder = hold_lock(&stage, &things).await?;
@@ -193,7 +193,7 @@ async fn r4_table_and_watermark_change_together_or_not_at_all() -> anyhow::Resul
             "dbo.things",
             "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON dbo.things DEFERRABLE INITIALLY DEFERRED".to_owned(),
         ),
-        ("at the insert", "dbo.things", "CREATE TRIGGER refuse BEFORE INSERT ON dbo.things".to_owned()),
+        ("at the insert", "dbo.things", "CREATE TRIGGER refuse AFTER INSERT ON dbo.things".to_owned()),
         ("at the watermark", mark.as_str(), format!("CREATE TRIGGER refuse BEFORE UPDATE ON {mark}")),
     ] {
         admin.batch_execute(&format!("{trigger} FOR EACH ROW EXECUTE FUNCTION public.refuse()")).await?;

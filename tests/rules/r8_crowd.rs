@@ -92,7 +92,7 @@ async fn noted_shop() -> anyhow::Result<WatchedShop> {
             "CREATE TABLE public.inserted (id int); GRANT ALL ON public.inserted TO PUBLIC;
              CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN INSERT INTO public.inserted VALUES (NEW.id); RETURN NEW; END $$;
-             CREATE TRIGGER note BEFORE INSERT ON dbo.things FOR EACH ROW EXECUTE FUNCTION public.note()",
+             CREATE TRIGGER note AFTER INSERT ON dbo.things FOR EACH ROW EXECUTE FUNCTION public.note()",
         )
         .await?;
     Ok(shop)

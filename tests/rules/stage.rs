@@ -176,8 +176,8 @@ lock_timeout = "60s"
         Ok(Config::parse(&text.replace("${MSSQL_PASSWORD}", source::PASSWORD))?)
     }
 
-    /// The bucket as `delsert` sees it.
-    pub fn bucket(&self) -> anyhow::Result<Bucket> {
+    /// A client of the bucket's server.
+    pub fn client(&self) -> aws_sdk_s3::Client {
         use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
         let client = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -185,7 +185,12 @@ lock_timeout = "60s"
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.endpoint)
             .force_path_style(true);
-        Ok(Bucket::with_client(aws_sdk_s3::Client::from_conf(client.build()), &self.parsed()?.bucket()?))
+        aws_sdk_s3::Client::from_conf(client.build())
+    }
+
+    /// The bucket as `delsert` sees it.
+    pub fn bucket(&self) -> anyhow::Result<Bucket> {
+        Ok(Bucket::with_client(self.client(), &self.parsed()?.bucket()?))
     }
 
     /// The ledger as `delsert` sees it.

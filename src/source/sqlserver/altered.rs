@@ -33,9 +33,7 @@ pub async fn alterations(client: &mut Client) -> Result<HashMap<i64, Vec<Alterat
 
 /// The column that a command alters, as it leaves it; `None` if it alters none, or to a type that is not the server's own.
 fn altered(command: &str) -> Option<Described> {
-    let lower = command.to_ascii_lowercase();
-    let at = lower.match_indices("column").find(|(at, _)| lower[..*at].trim_end().ends_with("alter"))?.0;
-    let (name, rest) = word(command[at + "column".len()..].trim_start())?;
+    let (name, rest) = word(behind_alter_column(command)?.trim_start())?;
     let (base, rest) = word(rest.trim_start())?;
     let facets = rest.trim_start().strip_prefix('(').and_then(|rest| rest.split(')').next()).unwrap_or_default();
     let facet = |at: usize| facets.split(',').nth(at).map(str::trim).filter(|text| !text.is_empty());
@@ -52,6 +50,39 @@ fn altered(command: &str) -> Option<Described> {
         _ => {}
     }
     Some(described)
+}
+
+/// What follows ALTER COLUMN: those words themselves, not in a name, a literal or a comment.
+fn behind_alter_column(command: &str) -> Option<&str> {
+    let mut rest = command;
+    let mut altering = false;
+    while let Some(first) = rest.chars().next() {
+        let skipped = match first {
+            '[' | '"' => word(rest)?.1,
+            '\'' => rest[1..].split_once('\'')?.1,
+            _ if rest.starts_with("--") => rest.split_once('\n').map_or("", |(_, rest)| rest),
+            _ if rest.starts_with("/*") => rest.split_once("*/")?.1,
+            _ if first.is_alphabetic() || first == '_' => {
+                let end = rest.find(|end: char| !(end.is_alphanumeric() || "_@#$".contains(end)));
+                let (keyword, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                if altering && keyword.eq_ignore_ascii_case("column") {
+                    return Some(behind);
+                }
+                altering = keyword.eq_ignore_ascii_case("alter");
+                rest = behind;
+                continue;
+            }
+            _ if first.is_whitespace() => {
+                rest = rest.trim_start();
+                continue;
+            }
+            _ => &rest[first.len_utf8()..],
+        };
+        // A comment parts no more than a blank does.
+        altering = altering && (rest.starts_with("--") || rest.starts_with("/*"));
+        rest = skipped;
+    }
+    None
 }
 
 /// The name at the beginning of a text, without its brackets or quotes, and what follows.
@@ -95,6 +126,10 @@ mod tests {
             ("ALTER TABLE T ALTER COLUMN d datetime2", Some(("d", "datetime2(7)"))),
             ("ALTER TABLE T ALTER COLUMN n bigint", Some(("n", "bigint"))),
             ("ALTER TABLE T ALTER COLUMN n dbo.Money2", None),
+            ("ALTER TABLE s.[alter column x date] ALTER COLUMN n bigint", Some(("n", "bigint"))),
+            ("ALTER TABLE \"alter column x\" /* alter column y */ ALTER -- it's\n COLUMN n int", Some(("n", "int"))),
+            ("ALTER TABLE T ADD d varchar(20) DEFAULT 'alter column x int'", None),
+            ("ALTER TABLE T ADD [alter] int, [column] int", None),
             ("ALTER TABLE T ADD altercolumn int", None),
             ("ALTER TABLE T DROP COLUMN c", None),
         ] {

@@ -8,15 +8,17 @@ use tiberius::Row;
 use super::altered::alterations;
 use super::client::{Client, bytes, integer, text};
 use super::decode::datetime_text;
+use super::key::{Known, Unique};
 use super::sql;
 use super::types::Described;
-use crate::config::{Config, OnPartitionSwitch, Source};
+use crate::config::{Config, OnPartitionSwitch, Source, literal};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::manifest::Instance;
 use crate::position::Position;
 use crate::source::{Capture, Owner, SourceTable, is_included, same_name};
-use crate::table::{ColumnType, Table, TableName};
+use crate::table::{Table, TableName};
 
 /// Rows by the `object_id` in their first cell, in order.
 fn by_object(rows: Vec<Row>) -> HashMap<i64, Vec<Row>> {
@@ -43,7 +45,7 @@ pub async fn tables(
         .filter(|(_, name)| is_included(&source.include, &source.exclude, name, ignores_case))
         .collect();
     let mut columns = by_object(client.batch(sql::COLUMNS).await?);
-    let keys = by_object(client.batch(sql::KEYS).await?);
+    let mut uniques = uniques(client.batch(sql::UNIQUES).await?);
     let mut instances = if enabled { instances(client, &Owner::of(config)?).await? } else { HashMap::new() };
     let partitioned = partitioned(client).await?;
     let mut altered = if enabled { alterations(client).await? } else { HashMap::new() };
@@ -51,9 +53,9 @@ pub async fn tables(
     for (object_id, name) in names {
         let rows = columns.remove(&object_id).unwrap_or_default();
         let described: Vec<_> = rows.iter().map(describe).collect();
-        let primary: Vec<_> = keys.get(&object_id).into_iter().flatten().map(|row| text(row, 3)).collect();
+        let uniques = uniques.remove(&object_id).unwrap_or_default();
         let captured = instances.remove(&object_id).unwrap_or_default();
-        let mut table = assemble(config, name, &described, &primary, captured, ignores_case);
+        let mut table = assemble(config, name, &described, &uniques, captured, ignores_case);
         table.incarnation = incarnation(object_id, &rows);
         table.altered = altered.remove(&object_id).unwrap_or_default();
         if partitioned.contains(&object_id) {
@@ -62,6 +64,21 @@ pub async fn tables(
         found.push(table);
     }
     Ok(found)
+}
+
+/// The unique indexes of each table.
+fn uniques(rows: Vec<Row>) -> HashMap<i64, Vec<Unique>> {
+    let mut map: HashMap<i64, Vec<Unique>> = HashMap::new();
+    for row in rows {
+        let (found, name) = (map.entry(integer(&row, 0)).or_default(), text(&row, 1));
+        if found.last().is_none_or(|last| last.name != name) {
+            found.push(Unique { name, primary: integer(&row, 2) != 0, columns: Vec::new() });
+        }
+        if let Some(unique) = found.last_mut() {
+            unique.columns.push(text(&row, 3));
+        }
+    }
+    map
 }
 
 /// What tells a table and its columns from others of the same names that stood there before.
@@ -89,7 +106,8 @@ fn watch_switches(table: &mut SourceTable, policy: OnPartitionSwitch) {
     let message = "is partitioned, and ALTER TABLE ... SWITCH moves rows without a trace in its history".to_owned();
     match policy {
         OnPartitionSwitch::Ignore => {
-            table.findings.push(format!("{name}: {message}: after a switch, run 'delsert resync' for the table"));
+            let message = format!("{message}: after a switch, run 'delsert resync' for the table");
+            table.findings.push(Finding::new(Matter::PartitionSwitch, message).on(name));
         }
         OnPartitionSwitch::Fail => {
             let advice = format!(
@@ -154,27 +172,37 @@ fn assemble(
     config: &Config,
     name: TableName,
     described: &[Described],
-    primary: &[String],
+    uniques: &[Unique],
     captures: Vec<Capture>,
     ignores_case: bool,
 ) -> SourceTable {
     let options = config.options(&name, |left, right| same_name(ignores_case, left, right));
-    let is_excluded =
-        |column: &str| options.exclude_columns.iter().any(|excluded| same_name(ignores_case, excluded, column));
+    let is_excluded = |column: &str| {
+        let is_there = |name: &String| described.iter().any(|known| known.name == *name);
+        let same = |name: &&String| *name == column || !is_there(name) && same_name(ignores_case, name, column);
+        options.exclude_columns.iter().any(|name| same(&name))
+    };
     let mut findings = Vec::new();
     let mut columns = Vec::new();
     for column in described.iter().filter(|column| !column.computed && !is_excluded(&column.name)) {
-        match column.column() {
-            Some(column) => columns.push(column),
-            None => findings.push(format!(
-                "{name}: column '{}' is of type {}, which cannot be carried, and is left out; exclude_columns = [\"{}\"] says that this is meant",
-                column.name, column.base, column.name
-            )),
+        if let Some(column) = column.column() {
+            columns.push(column);
+        } else {
+            let message = format!(
+                "column '{}' is of type {}, which cannot be carried, and is left out; the line says that this is meant",
+                column.name, column.base
+            );
+            let line = format!("exclude_columns = [{}]", literal(&column.name));
+            findings.push(Finding::new(Matter::UnsupportedColumn, message).on(&name).mend(Place::Config, line));
         }
     }
     let keyed = captures.iter().rev().map(|capture| capture.key.clone()).find(|key| !key.is_empty());
-    let table = Table { name, key: keyed.unwrap_or_else(|| primary.to_vec()), columns };
-    let blocked = block(&table, &is_excluded).map(Arc::new);
+    let known = Known { described, columns: &columns, uniques };
+    let key = keyed.unwrap_or_else(|| known.key());
+    let key_index = known.index(&key);
+    let table = Table { name, key, columns: columns.clone() };
+    let blocked = known.block(&table, &is_excluded).map(Arc::new);
+    let primary = uniques.iter().find(|unique| unique.primary);
     let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
     SourceTable {
         table,
@@ -182,48 +210,11 @@ fn assemble(
         captures,
         blocked,
         findings,
-        primary_key: primary.to_vec(),
+        primary_key: primary.map(|unique| unique.columns.clone()).unwrap_or_default(),
+        key_index,
         incarnation: String::new(),
         altered: Vec::new(),
     }
-}
-
-/// Why a table cannot be synced.
-fn block(table: &Table, is_excluded: &impl Fn(&str) -> bool) -> Option<Error> {
-    let name = &table.name;
-    if table.key.is_empty() {
-        let advice = format!("Give it a primary key, or leave it out: exclude = [\"{}.{}\"]", name.schema, name.name);
-        return Some(Error::new(Kind::NoKey, "has no key that identifies a row").advice(advice).on(name));
-    }
-    if let Some(column) = table.key.iter().find(|key| is_excluded(key)) {
-        let message = format!("column '{column}' is part of the key and in exclude_columns");
-        return Some(Error::new(Kind::Config, message).advice("Take it out of exclude_columns").on(name));
-    }
-    let seventh = |column: &&crate::table::Column| {
-        table.key.contains(&column.name)
-            && matches!(
-                column.column_type,
-                ColumnType::Time { digits: 7 }
-                    | ColumnType::Timestamp { digits: 7 }
-                    | ColumnType::TimestampTz { digits: 7 }
-            )
-    };
-    if let Some(column) = table.columns.iter().find(seventh) {
-        let message = format!(
-            "key column '{}' is {}, and no target holds a seventh digit of a second: two rows could become one",
-            column.name, column.source_type
-        );
-        return Some(
-            Error::new(Kind::NoKey, message)
-                .advice("Make it six digits at the source, or leave the table out with exclude")
-                .on(name),
-        );
-    }
-    let missing = table.key.iter().find(|key| !table.columns.iter().any(|column| column.name == **key));
-    missing.map(|column| {
-        let message = format!("key column '{column}' is computed or of a type that cannot be carried");
-        Error::new(Kind::NoKey, message).advice("Leave the table out with exclude").on(name)
-    })
 }
 
 /// Letters and digits of a name, at most so many.

@@ -45,7 +45,8 @@ pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTabl
     // Naming columns keeps those that do not flow out of the change table.
     let columns = found.partial.then(|| table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
     let instance = instance_name(owner, table, &found.incarnation);
-    let statement = sql::enable_table(&table.name.schema, &table.name.name, &instance, columns.as_deref());
+    let TableName { schema, name } = &table.name;
+    let statement = sql::enable_table(schema, name, &instance, columns.as_deref(), found.key_index.as_deref());
     match bounded(client, &statement).await {
         Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
         Err(error) if matches!(number(&error), Some(22904 | 229 | 15247)) => {

@@ -56,7 +56,11 @@ pub fn cell<'a>(data: &'a ColumnData<'static>, column: &Column) -> Result<Cell<'
         ColumnData::F64(value) => value.map_or(Cell::Null, Cell::Float64),
         ColumnData::Numeric(value) => value.map_or(Cell::Null, |value| Cell::Decimal(value.value(), value.scale())),
         ColumnData::String(value) => value.as_ref().map_or(Cell::Null, |text| Cell::Text(text)),
-        ColumnData::Binary(value) => value.as_ref().map_or(Cell::Null, |bytes| Cell::Bytes(bytes)),
+        ColumnData::Binary(value) => value.as_ref().map_or(Cell::Null, |bytes| {
+            // The driver would give up a whole result for one unpaired surrogate.
+            let is_text = matches!(column.column_type, ColumnType::Text { .. });
+            if is_text { Cell::Utf16(bytes) } else { Cell::Bytes(bytes) }
+        }),
         ColumnData::Guid(value) => value.map_or(Cell::Null, |uuid| Cell::Uuid(uuid.into_bytes())),
         ColumnData::Date(value) => value.map_or(Cell::Null, |date| Cell::Date(days(date.days()))),
         ColumnData::Time(value) => value.map_or(Cell::Null, |time| Cell::Time(ticks(time), digits)),
@@ -72,7 +76,7 @@ pub fn cell<'a>(data: &'a ColumnData<'static>, column: &Column) -> Result<Cell<'
         }
         ColumnData::DateTimeOffset(value) => value.map_or(Cell::Null, |value| {
             let utc = value.datetime2();
-            Cell::TimestampTz(days(utc.date().days()), ticks(utc.time()), digits)
+            Cell::TimestampTz(days(utc.date().days()), ticks(utc.time()), digits, value.offset())
         }),
         ColumnData::Xml(_) => {
             let message = format!("column '{}' came as a type that was not asked for", column.name);
@@ -127,16 +131,16 @@ pub fn parameter(data: &ColumnData<'static>, column: &Column) -> Result<Paramete
                 if scale == 0 { String::new() } else { format!(".{fraction:0width$}", width = usize::from(scale)) };
             Parameter::Text(format!("{sign}{whole}{fraction}"))
         }
-        Cell::Float32(value) => Parameter::Text(format!("{value:e}")),
-        Cell::Float64(value) => Parameter::Text(format!("{value:e}")),
+        Cell::Float32(value) => Parameter::Float(value.into()),
+        Cell::Float64(value) => Parameter::Float(value),
         Cell::Date(days) => Parameter::Text(timestamp_text(days, 0, 0)[..10].to_owned()),
         Cell::Time(ticks, scale) => Parameter::Text(time_text(ticks, digits(scale))),
         Cell::Timestamp(days, ticks, scale) => Parameter::Text(timestamp_text(days, ticks, digits(scale))),
-        Cell::TimestampTz(days, ticks, scale) => {
+        Cell::TimestampTz(days, ticks, scale, _) => {
             Parameter::Text(format!("{}+00:00", timestamp_text(days, ticks, digits(scale))))
         }
         Cell::Text(text) => Parameter::Text(text.to_owned()),
-        Cell::Bytes(bytes) => Parameter::Bytes(bytes.to_vec()),
+        Cell::Bytes(bytes) | Cell::Utf16(bytes) => Parameter::Bytes(bytes.to_vec()),
         Cell::Uuid(bytes) => Parameter::Text(uuid::Uuid::from_bytes(bytes).to_string()),
         Cell::Null => {
             return Err(Error::new(Kind::Value, format!("key column '{}' holds NULL", column.name)));

@@ -9,6 +9,7 @@ use super::decode::datetime_text;
 use super::{rights, sql};
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::manifest::Fingerprint;
 use crate::source::SourceInfo;
 
@@ -66,15 +67,16 @@ fn utc(text: &str) -> Option<DateTime<Utc>> {
 
 /// How many minutes history is kept, by the cleanup job. A server that hides its jobs, as Azure's and Amazon's do, says
 /// nothing; a login that may not ask is told so.
-async fn retention(client: &mut Client, findings: &mut Vec<String>) -> Result<Option<u64>> {
+async fn retention(client: &mut Client, findings: &mut Vec<Finding>) -> Result<Option<u64>> {
     match client.batch(sql::RETENTION).await {
         Ok(rows) => Ok(rows.first().and_then(|row| u64::try_from(integer(row, 0)).ok())),
         Err(error) if error.kind() == Kind::SourceRights => {
-            findings.push(format!(
-                "how long the source keeps history is not to be read, and taken for 72 hours (number {}): {}; or set source.retention",
-                error.number().unwrap_or_default(),
-                rights::jobs(client.login())
-            ));
+            let message = format!(
+                "how long the source keeps history is not to be read, and taken for 72 hours (number {}); or set source.retention",
+                error.number().unwrap_or_default()
+            );
+            let finding = Finding::new(Matter::Unreadable, message);
+            findings.push(finding.mend(Place::Source, rights::jobs(client.login())));
             Ok(None)
         }
         Err(error) if error.kind() == Kind::SourceRefused => Ok(None),
@@ -89,17 +91,18 @@ pub async fn describe(client: &mut Client, config: &Source, database: &Database)
     let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let name = told(&database.name).unwrap_or_else(|| config.database.clone());
     if !database.snapshot_isolation {
-        findings.push(format!(
-            "database '{name}' does not allow SNAPSHOT isolation: first copies read committed rows instead, which is right but repeats more. To allow it: ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON",
-            name.replace(']', "]]")
-        ));
+        let message = format!(
+            "database '{name}' does not allow SNAPSHOT isolation: first copies read committed rows instead, which is right but repeats more"
+        );
+        let statement = format!("ALTER DATABASE {} SET ALLOW_SNAPSHOT_ISOLATION ON", sql::name(&name));
+        findings.push(Finding::new(Matter::SnapshotIsolation, message).mend(Place::Source, statement));
     }
     let mark = told(&database.broker);
     let marks = mark.map(|mark| ("service_broker_guid".to_owned(), mark)).into_iter().collect();
     Ok(SourceInfo {
         version: database.version.clone(),
         edition: database.edition.clone(),
-        login: told(&database.login).unwrap_or_else(|| config.login.user.clone()),
+        login: told(&database.login).unwrap_or_else(|| config.login.to_string()),
         rights: database.rights.clone(),
         captures: database.captures,
         retention: config.retention.or(minutes.map(|minutes| Duration::from_secs(minutes * 60))),

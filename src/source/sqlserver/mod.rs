@@ -2,9 +2,11 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | `client` | the connection, and its failures told apart |
+//! | `connect`, `reach`, `browser`, `prelogin`, `token`, `place` | from a host's name to a logged-in connection |
+//! | `client`, `failure` | the connection, and its failures told apart |
 //! | `describe` | who the server is and what the login may do |
 //! | `catalog` | tables, columns, keys, capture instances |
+//! | `key` | what identifies a row |
 //! | `altered` | what ALTER COLUMN did, by the history of DDL |
 //! | `types`, `decode` | what each type holds, and the driver's cells as ours |
 //! | `cdc` | enabling, bounds, changes of a window, purging |
@@ -17,14 +19,22 @@
 
 mod again;
 mod altered;
+mod browser;
 mod catalog;
 mod cdc;
 mod client;
+mod connect;
 mod decode;
 mod describe;
+mod failure;
+mod key;
+mod place;
+mod prelogin;
+mod reach;
 mod rights;
 mod snapshot;
 mod sql;
+mod token;
 mod types;
 
 use std::collections::BTreeMap;
@@ -51,6 +61,8 @@ pub struct SqlServer {
     admin: Option<Client>,
     database: Option<describe::Database>,
     retries: Retries,
+    /// Rows that a copy reads at a time.
+    range: usize,
 }
 
 /// Runs a statement again while that may mend it.
@@ -67,6 +79,16 @@ macro_rules! again {
 }
 
 impl SqlServer {
+    /// The same with copies in ranges of so many rows, at least one.
+    #[must_use]
+    pub fn with_range(self, rows: usize) -> Self {
+        Self { range: rows.max(1), ..self }
+    }
+
+    async fn reading(&mut self) -> Result<snapshot::Reading> {
+        Ok(snapshot::Reading { isolated: self.database().await?.snapshot_isolation, range: self.range })
+    }
+
     /// Waits and connects anew, or gives the failure back.
     async fn mend_so(&mut self, what: &str, mut error: Error, tries: &mut u32) -> Result<()> {
         loop {
@@ -79,7 +101,7 @@ impl SqlServer {
             tokio::time::sleep(wait).await;
             // Whatever the connection is in the middle of, a new one is not.
             self.admin = None;
-            match Client::connect(&self.config, &self.config.login).await {
+            match Box::pin(Client::connect(&self.config, &self.config.login)).await {
                 Ok(client) => {
                     self.client = client;
                     return Ok(());
@@ -96,10 +118,12 @@ impl SqlServer {
             None if self.config.read_only_replica => &self.config.login,
             None => return Ok(&mut self.client),
         };
-        let client = match self.admin.take() {
-            Some(client) => client,
+        let client = if let Some(client) = self.admin.take() {
+            client
+        } else {
             // A readable secondary can neither enable nor purge.
-            None => Client::connect(&config::Source { read_only_replica: false, ..self.config.clone() }, login).await?,
+            let primary = config::Source { read_only_replica: false, ..self.config.clone() };
+            Box::pin(Client::connect(&primary, login)).await?
         };
         Ok(self.admin.insert(client))
     }
@@ -126,13 +150,9 @@ impl SqlServer {
 
 impl Source for SqlServer {
     async fn connect(config: &config::Source) -> Result<Self> {
-        if config.instance.is_some() {
-            return Err(Error::new(Kind::Config, "source.instance: named instances are not supported yet")
-                .advice("Give the instance's TCP port by source.port"));
-        }
         let (mut tries, mut retries) = (0, Retries::new());
         let client = loop {
-            match Client::connect(config, &config.login).await {
+            match Box::pin(Client::connect(config, &config.login)).await {
                 Ok(client) => break client,
                 // A server that answers says that it will be there; of one that does not, the next run finds out.
                 Err(error) if error.number().is_some() => {
@@ -146,7 +166,7 @@ impl Source for SqlServer {
                 Err(error) => return Err(error),
             }
         };
-        Ok(Self { config: config.clone(), client, admin: None, database: None, retries })
+        Ok(Self { config: config.clone(), client, admin: None, database: None, retries, range: snapshot::RANGE })
     }
 
     async fn mend(&mut self, error: Error, tries: &mut u32) -> Result<()> {
@@ -237,13 +257,13 @@ impl Source for SqlServer {
     }
 
     async fn rows_holding<S: RowSink>(&mut self, table: &Table, columns: &[String], sink: &mut S) -> Result<()> {
-        let isolated = self.database().await?.snapshot_isolation;
-        snapshot::rows(&mut self.client, table, columns, isolated, sink).await
+        let reading = self.reading().await?;
+        snapshot::rows(&mut self.client, table, columns, reading, sink).await
     }
 
     async fn snapshot<S: RowSink>(&mut self, tracked: Tracked<'_>, sink: &mut S) -> Result<Position> {
-        let isolated = self.database().await?.snapshot_isolation;
-        snapshot::copy(&mut self.client, tracked, isolated, sink).await
+        let reading = self.reading().await?;
+        snapshot::copy(&mut self.client, tracked, reading, sink).await
     }
 
     async fn purge(&mut self, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {

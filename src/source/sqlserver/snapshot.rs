@@ -16,19 +16,28 @@ use crate::source::Tracked;
 use crate::table::{Column, Table};
 
 /// Rows in a range: large enough that a table without a clustered key is not sorted too often.
-const RANGE: usize = 100_000;
+pub const RANGE: usize = 100_000;
 
-/// Copies a table and gives L0. `isolated` reads all ranges in one SNAPSHOT transaction.
+/// How a copy is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// Reads all ranges in one SNAPSHOT transaction.
+    pub isolated: bool,
+    /// Rows in a range.
+    pub range: usize,
+}
+
+/// Copies a table and gives L0.
 pub async fn copy<S: RowSink>(
     client: &mut Client,
     tracked: Tracked<'_>,
-    isolated: bool,
+    reading: Reading,
     sink: &mut S,
 ) -> Result<Position> {
     let maximum = cdc::maximum(client).await?;
     // A new instance may start above the maximum: what it does not capture is in the copy.
     let start = maximum.max(tracked.capture.start.clone());
-    rows(client, tracked.table, &[], isolated, sink).await?;
+    rows(client, tracked.table, &[], reading, sink).await?;
     Ok(start)
 }
 
@@ -37,29 +46,35 @@ pub async fn rows<S: RowSink>(
     client: &mut Client,
     table: &Table,
     holding: &[String],
-    isolated: bool,
+    reading: Reading,
     sink: &mut S,
 ) -> Result<()> {
-    if isolated {
+    if reading.isolated {
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
-    let copied = ranges(client, table, holding, sink).await;
+    let copied = ranges(client, table, holding, reading.range, sink).await;
     copied.map_err(|error| match number(&error) {
         Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
             .because(error)
             .advice("Run the task again"),
         _ => rights::granted_by(error, || rights::table(client.login(), &table.name)),
     })?;
-    if isolated {
+    if reading.isolated {
         client.batch("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     }
     Ok(())
 }
 
-async fn ranges<S: RowSink>(client: &mut Client, table: &Table, holding: &[String], sink: &mut S) -> Result<()> {
+async fn ranges<S: RowSink>(
+    client: &mut Client,
+    table: &Table,
+    holding: &[String],
+    range: usize,
+    sink: &mut S,
+) -> Result<()> {
     let copied = sql::Copied {
         table: format!("{}.{}", sql::name(&table.name.schema), sql::name(&table.name.name)),
-        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column).to_owned())).collect(),
+        columns: table.columns.iter().map(|column| (column.name.clone(), types::reading(column))).collect(),
         key: &table.key,
         holding,
     };
@@ -68,7 +83,7 @@ async fn ranges<S: RowSink>(client: &mut Client, table: &Table, holding: &[Strin
     let (mut after, mut parameters) = (Vec::new(), Vec::new());
     let mut before = Vec::new();
     loop {
-        let statement = sql::range(&copied, &after, RANGE);
+        let statement = sql::range(&copied, &after, range);
         let mut rows = client.stream(&statement, parameters).await?;
         let mut count = 0;
         let mut last = None;
@@ -77,7 +92,7 @@ async fn ranges<S: RowSink>(client: &mut Client, table: &Table, holding: &[Strin
             if push(&row, 0, Operation::Upsert, &table.columns, &is_key, sink)? {
                 sink.drain().await?;
             }
-            last = (count == RANGE).then_some(row);
+            last = (count == range).then_some(row);
         }
         let Some(last) = last else { return Ok(()) };
         (after, parameters) = bound(&last, &key, &table.columns)?;

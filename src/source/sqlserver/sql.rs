@@ -47,13 +47,14 @@ pub const COLUMNS: &str = "SELECT c.object_id, CAST(c.name AS nvarchar(128)) AS 
      LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id \
      WHERE t.is_ms_shipped = 0 ORDER BY c.object_id, c.column_id";
 
-pub const KEYS: &str = "SELECT i.object_id, CAST(i.name AS nvarchar(128)) AS index_name, i.is_primary_key, \
-     CAST(c.name AS nvarchar(128)) AS column_name, c.is_nullable \
+/// What may identify a row: the indexes that let no two rows of a table be equal in their columns.
+pub const UNIQUES: &str = "SELECT i.object_id, CAST(i.name AS nvarchar(128)) AS index_name, i.is_primary_key, \
+     CAST(c.name AS nvarchar(128)) AS column_name \
      FROM sys.indexes AS i JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id \
      JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id \
      JOIN sys.tables AS t ON t.object_id = i.object_id \
-     WHERE t.is_ms_shipped = 0 AND i.is_primary_key = 1 AND k.key_ordinal > 0 \
-     ORDER BY i.object_id, i.index_id, k.key_ordinal";
+     WHERE t.is_ms_shipped = 0 AND i.is_unique = 1 AND i.has_filter = 0 AND i.is_disabled = 0 AND i.is_hypothetical = 0 \
+     AND k.key_ordinal > 0 ORDER BY i.object_id, i.index_id, k.key_ordinal";
 
 pub const INSTANCES: &str = "SELECT ct.object_id, ct.source_object_id, CAST(ct.capture_instance AS nvarchar(128)) AS capture_instance, \
      ct.start_lsn, ct.create_date, ct.partition_switch FROM cdc.change_tables AS ct ORDER BY ct.create_date, ct.capture_instance";
@@ -89,15 +90,22 @@ pub const BOUNDS: &str = "SELECT sys.fn_cdc_get_max_lsn() AS max_lsn, sys.fn_cdc
 
 pub const ENABLE_DATABASE: &str = "EXEC sys.sp_cdc_enable_db";
 
-/// Enables an instance that captures the given columns, or all.
-pub fn enable_table(schema: &str, table: &str, instance: &str, columns: Option<&[&str]>) -> String {
+/// Enables an instance that captures the given columns, or all, and identifies rows by an index, or the primary key.
+pub fn enable_table(
+    schema: &str,
+    table: &str,
+    instance: &str,
+    columns: Option<&[&str]>,
+    index: Option<&str>,
+) -> String {
+    let index = index.map_or(String::new(), |index| format!(", @index_name = {}", literal(index)));
     let columns = columns.map_or(String::new(), |columns| {
         let names: Vec<_> = columns.iter().map(|column| name(column)).collect();
         format!(", @captured_column_list = {}", literal(&names.join(", ")))
     });
     format!(
         "EXEC sys.sp_cdc_enable_table @source_schema = {}, @source_name = {}, @role_name = NULL, \
-         @capture_instance = {}, @supports_net_changes = 0{columns}",
+         @capture_instance = {}, @supports_net_changes = 0{index}{columns}",
         literal(schema),
         literal(table),
         literal(instance),
@@ -189,11 +197,16 @@ pub struct Changes<'a> {
 pub fn changes(changes: &Changes<'_>) -> String {
     let list = |pick: fn(&(String, String)) -> String| changes.columns.iter().map(pick).collect::<Vec<_>>().join(", ");
     let command_id = if changes.command_id { "t.[__$command_id] DESC, " } else { "" };
+    let mut newest = "__$newest".to_owned();
+    while changes.columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(&newest)) {
+        newest.push('_');
+    }
+    let newest = name(&newest);
     format!(
         "SELECT c.[__$operation], {outer} FROM (SELECT t.[__$operation], {inner}, \
-         ROW_NUMBER() OVER (PARTITION BY {identity} ORDER BY t.[__$start_lsn] DESC, {command_id}t.[__$seqval] DESC, t.[__$operation] DESC) AS [__$newest] \
+         ROW_NUMBER() OVER (PARTITION BY {identity} ORDER BY t.[__$start_lsn] DESC, {command_id}t.[__$seqval] DESC, t.[__$operation] DESC) AS {newest} \
          FROM {table} AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10))) AS c \
-         WHERE c.[__$newest] = 1",
+         WHERE c.{newest} = 1",
         outer = list(|(column, expression)| expression.replace("{}", &format!("c.{}", name(column)))),
         inner = list(|(column, _)| format!("t.{}", name(column))),
         identity = changes.identity.join(", "),
@@ -303,5 +316,15 @@ mod tests {
              FROM [cdc].[i_CT] AS t WHERE t.[__$start_lsn] > CAST(@P1 AS binary(10)) AND t.[__$start_lsn] <= CAST(@P2 AS binary(10))) AS c \
              WHERE c.[__$newest] = 1"
         );
+        let columns = ["{}", "__$NEWEST", "@P1"].map(|column| (column.to_owned(), "CAST({} AS int)".to_owned()));
+        let identity = vec!["t.[{}]".to_owned()];
+        let sql = changes(&Changes { instance: "i", columns: columns.into(), identity, command_id: false });
+        assert!(
+            sql.starts_with(
+                "SELECT c.[__$operation], CAST(c.[{}] AS int), CAST(c.[__$NEWEST] AS int), CAST(c.[@P1] AS int) FROM"
+            ),
+            "{sql}"
+        );
+        assert!(sql.contains("AS [__$newest_] FROM") && sql.ends_with("WHERE c.[__$newest_] = 1"), "{sql}");
     }
 }

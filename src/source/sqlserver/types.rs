@@ -65,12 +65,15 @@ impl Described {
             "nchar" | "nvarchar" => {
                 ColumnType::Text { max_chars: bounded(2), max_bytes: bounded(2).map(|units| units * 3) }
             }
-            "text" | "ntext" | "xml" | "sql_variant" => ColumnType::Text { max_chars: None, max_bytes: None },
+            "text" | "ntext" | "xml" | "sql_variant" | "vector" => {
+                ColumnType::Text { max_chars: None, max_bytes: None }
+            }
             "binary" | "varbinary" => ColumnType::Binary { max_bytes: bounded(1) },
             "image" | "geometry" | "geography" => ColumnType::Binary { max_bytes: None },
             "hierarchyid" => ColumnType::Binary { max_bytes: Some(892) },
             "timestamp" => ColumnType::Binary { max_bytes: Some(8) },
             "uniqueidentifier" => ColumnType::Uuid,
+            "json" => ColumnType::Json,
             _ => return None,
         })
     }
@@ -98,21 +101,49 @@ fn base(source_type: &str) -> &str {
 }
 
 /// The expression that reads a column, `{}` standing for it: casts where the driver would lose digits, decode by a code
-/// page, or fail.
-pub fn reading(column: &Column) -> &'static str {
-    match base(&column.source_type) {
+/// page, or fail. Texts that may hold unpaired surrogates come as their bytes.
+pub fn reading(column: &Column) -> String {
+    let expression = match base(&column.source_type) {
         "money" => "CAST({} AS decimal(19,4))",
         "smallmoney" => "CAST({} AS decimal(10,4))",
         "char" | "varchar" => match column.column_type {
             ColumnType::Text { max_chars: Some(1..=4000), .. } => "CAST({} AS nvarchar(4000))",
             _ => "CAST({} AS nvarchar(max))",
         },
-        "text" | "ntext" | "xml" => "CAST({} AS nvarchar(max))",
-        "sql_variant" => "CAST({} AS nvarchar(4000))",
+        "nchar" | "nvarchar" => match column.column_type {
+            // History may still hold a varchar, whose bytes are others.
+            ColumnType::Text { max_chars: Some(1..=4000), .. } => "CAST(CAST({} AS nvarchar(4000)) AS varbinary(8000))",
+            _ => "CAST(CAST({} AS nvarchar(max)) AS varbinary(max))",
+        },
+        "ntext" => "CAST(CAST({} AS nvarchar(max)) AS varbinary(max))",
+        "text" | "xml" | "json" | "vector" => "CAST({} AS nvarchar(max))",
+        "sql_variant" => return format!("CAST({VARIANT} AS varbinary(max))"),
         "image" | "geometry" | "geography" => "CAST({} AS varbinary(max))",
         "hierarchyid" => "CAST({} AS varbinary(892))",
         "timestamp" => "CAST({} AS binary(8))",
         _ => "{}",
+    };
+    expression.to_owned()
+}
+
+/// A `sql_variant` as the text that keeps all of its value: a plain cast keeps six digits of a float, two of a money, the
+/// minute of a datetime, and takes bytes for characters. Styles: CAST and CONVERT, "float and real styles" (3: 17 digits),
+/// "money styles" (2: four digits), "date and time styles" (121: ODBC canonical), "binary styles" (1: hexadecimal).
+const VARIANT: &str = "CASE CAST(SQL_VARIANT_PROPERTY({}, 'BaseType') AS nvarchar(128)) \
+     WHEN N'float' THEN CONVERT(nvarchar(max), CAST({} AS float), 3) \
+     WHEN N'real' THEN CONVERT(nvarchar(max), CAST({} AS real), 3) \
+     WHEN N'money' THEN CONVERT(nvarchar(max), CAST({} AS money), 2) \
+     WHEN N'smallmoney' THEN CONVERT(nvarchar(max), CAST({} AS money), 2) \
+     WHEN N'datetime' THEN CONVERT(nvarchar(max), CAST({} AS datetime), 121) \
+     WHEN N'smalldatetime' THEN CONVERT(nvarchar(max), CAST({} AS datetime), 121) \
+     WHEN N'binary' THEN CONVERT(nvarchar(max), CAST({} AS varbinary(8000)), 1) \
+     WHEN N'varbinary' THEN CONVERT(nvarchar(max), CAST({} AS varbinary(8000)), 1) \
+     ELSE CAST({} AS nvarchar(max)) END";
+
+fn chars(column: &Column) -> String {
+    match column.column_type {
+        ColumnType::Text { max_chars: Some(chars), .. } => chars.to_string(),
+        _ => "max".to_owned(),
     }
 }
 
@@ -181,7 +212,7 @@ pub fn reading_history(column: &Column) -> String {
     match column.column_type {
         ColumnType::Decimal { precision, scale } => format!("CAST({{}} AS decimal({precision},{scale}))"),
         ColumnType::Float { bytes: 8 } => "CAST({} AS float)".to_owned(),
-        _ => reading(column).to_owned(),
+        _ => reading(column),
     }
 }
 
@@ -189,7 +220,9 @@ pub fn reading_history(column: &Column) -> String {
 /// it compares as the column does: a varchar compared as nvarchar may sort otherwise.
 pub fn bound(column: &Column, number: usize) -> String {
     match base(&column.source_type) {
-        "nchar" | "nvarchar" | "binary" | "varbinary" => format!("@P{number}"),
+        "binary" | "varbinary" => format!("@P{number}"),
+        // Its bytes, so that an unpaired surrogate comes back as it was.
+        "nchar" | "nvarchar" => format!("CAST(@P{number} AS nvarchar({}))", chars(column)),
         "timestamp" => format!("CAST(@P{number} AS binary(8))"),
         // The code page is that of the column's collation, not the database's.
         "char" | "varchar" => match &column.collation {

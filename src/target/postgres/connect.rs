@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use secrecy::ExposeSecret;
@@ -16,8 +15,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::Postgres;
 use super::failure::Server;
 use crate::config::{self, Tls};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::target::delsert::quote;
+use crate::tls;
 
 /// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(10);
@@ -46,7 +46,6 @@ impl Postgres {
             .port(target.port)
             .dbname(&target.database)
             .user(&target.login.user)
-            .password(target.login.password.expose_secret())
             .application_name("delsert")
             .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
             .connect_timeout(target.connect_timeout)
@@ -54,7 +53,10 @@ impl Postgres {
             .keepalives_idle(Duration::from_mins(1))
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(6);
-        let tls = MakeRustlsConnect::new(tls(target, &server)?);
+        if let Some(password) = &target.login.password {
+            options.password(password.expose_secret());
+        }
+        let tls = MakeRustlsConnect::new(client_config(target, &server)?);
         let login = tokio::time::timeout(target.connect_timeout, options.connect(tls)).await;
         let (client, mut connection) = login
             .map_err(|_| server.error(Kind::TargetUnreachable, "did not answer within target.connect_timeout"))?
@@ -123,7 +125,7 @@ async fn version(client: &Client) -> Result<i32, tokio_postgres::Error> {
     client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)
 }
 
-fn tls(target: &config::Target, server: &Server) -> Result<ClientConfig> {
+fn client_config(target: &config::Target, server: &Server) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -136,20 +138,7 @@ fn tls(target: &config::Target, server: &Server) -> Result<ClientConfig> {
     if target.tls == Tls::VerifyFull {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = &target.ca_file {
-            let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
-                Error::new(Kind::Config, format!("target.ca_file '{}' cannot be used", path.display()))
-                    .because(error)
-                    .advice("Name a file of certificates in PEM form")
-            };
-            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.into()))?;
-            let mut count = 0;
-            for certificate in certificates {
-                roots.add(certificate.map_err(|error| wrong(error.into()))?).map_err(|error| wrong(error.into()))?;
-                count += 1;
-            }
-            if count == 0 {
-                return Err(wrong("it holds no certificate".into()));
-            }
+            roots.add_parsable_certificates(tls::authorities("target.ca_file", path)?.certificates);
         }
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())

@@ -11,6 +11,15 @@ use tokio_postgres::error::DbError;
 
 use crate::error::{Error, Kind};
 use crate::target::delsert::quote;
+use crate::tls::{Fault, Keys};
+
+/// What decides about TLS with the target.
+const KEYS: Keys = Keys {
+    host: "target.host",
+    ca_file: "target.ca_file",
+    unverified: "Or, where that is enough, set target.tls = \"require\", which encrypts without verifying",
+    plain: "Have TLS set up at the server (ssl = on); or, only where the network is trusted, set target.tls = \"disable\"",
+};
 
 /// The server at the other end, as messages name it, and what it said when it closed the connection.
 #[derive(Debug, Clone)]
@@ -39,13 +48,23 @@ impl Server {
 
     /// What a failure is; `doing` completes "cannot …".
     pub fn failed(&self, doing: &str, error: &tokio_postgres::Error) -> Error {
+        if let Some(fault) = tls_fault(error) {
+            let message =
+                format!("PostgreSQL {}: cannot {doing}: TLS fails, since the server {}", self.address, fault.what());
+            return Error::new(Kind::TargetTls, message).advice(fault.advice(&KEYS));
+        }
         let (mut kind, mut said) = describe(error);
         if error.is_closed()
             && let Some(last) = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
         {
             (kind, said) = last;
         }
-        Error::new(kind, format!("PostgreSQL {}: cannot {doing}: {said}", self.address)).advice(self.advice(kind))
+        let failed = Error::new(kind, format!("PostgreSQL {}: cannot {doing}: {said}", self.address));
+        match error.code().map_or("", tokio_postgres::error::SqlState::code) {
+            // A prepared statement is gone, or another's: no session is ours alone.
+            "26000" | "42P05" => failed.advice("A pooler changes the server between transactions (PgBouncer with pool_mode = transaction): let target.host and target.port name the server itself, or a pool with pool_mode = session"),
+            _ => failed.advice(self.advice(kind)),
+        }
     }
 
     /// The same error with the statement that grants what was refused, if it was a right; it is given the login.
@@ -73,7 +92,6 @@ impl Server {
                 "Check target.user ('{}'), target.password, target.database and target.tls against the server's pg_hba.conf",
                 self.login
             ),
-            Kind::TargetTls => "Check target.tls and target.ca_file: verify-full needs a certificate that names target.host, of an authority that this machine or ca_file knows".to_owned(),
             Kind::TargetRights => format!(
                 "Grant '{}' what the message names; row-level security must not apply to it",
                 self.login
@@ -98,9 +116,11 @@ fn describe(error: &tokio_postgres::Error) -> (Kind, String) {
         causes.push(cause.to_string());
         at = cause.source();
     }
+    if causes.iter().any(|cause| cause == "password missing") {
+        return (Kind::TargetLogin, "the server asks for a password, and target.password is not set".to_owned());
+    }
     // The driver tells its own failures apart by their text alone.
     let kind = match text.split(' ').collect::<Vec<_>>()[..] {
-        ["error", "performing", "TLS", ..] if is_about_tls(error) => Kind::TargetTls,
         ["authentication", ..] => Kind::TargetLogin,
         ["invalid", "configuration"] => Kind::Config,
         ["error", "serializing" | "deserializing" | "encoding" | "parsing", ..]
@@ -112,10 +132,17 @@ fn describe(error: &tokio_postgres::Error) -> (Kind, String) {
     (kind, causes.join(": "))
 }
 
-/// Whether a failed handshake is one of TLS, and not of the connection beneath.
-fn is_about_tls(error: &tokio_postgres::Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_none_or(|io| matches!(io.get_ref(), Some(inner) if inner.is::<rustls::Error>()))
+/// What is wrong in a failed handshake; `None` if that failed with the connection beneath.
+fn tls_fault(error: &tokio_postgres::Error) -> Option<Fault> {
+    if !error.to_string().starts_with("error performing TLS") {
+        return None;
+    }
+    let cause = std::error::Error::source(error)?;
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(io) => Some(Fault::in_text(&io.get_ref()?.downcast_ref::<rustls::Error>()?.to_string())),
+        None if cause.to_string().contains("does not support TLS") => Some(Fault::Plain),
+        None => Some(Fault::in_text(&cause.to_string())),
+    }
 }
 
 /// The kind of an SQLSTATE.

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
+use super::attached::Production;
 use super::connect::milliseconds;
 use super::copy::Copier;
 use super::failure::{self, Server};
-use super::{objects, prepare, read_watermark, reshape, shape};
+use super::reshape::{self, Change, Occasion};
+use super::staging::Staging;
+use super::{adopt, attached, objects, prepare, read_watermark, shape};
 use crate::bucket::Bucket;
+use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
@@ -99,47 +103,81 @@ impl<'a> PostgresLoad<'a> {
         Ok(())
     }
 
-    /// Empties staging, or makes it anew where an older check made it for other columns.
-    async fn empty_staging(&self, types: &[shape::Type]) -> Result<()> {
-        let looked_up = shape::find(&self.transaction, SCHEMA, &self.objects.staging_name).await;
-        let staging = looked_up.map_err(|error| self.failed("look up staging", &error))?;
-        match staging {
-            Some(staging) if shape::staging_fits(&staging, self.table, types) => self.truncate_staging().await,
-            present => {
-                if present.is_some() {
-                    self.run("make staging anew", &format!("DROP TABLE {}", self.objects.staging)).await?;
-                }
-                self.run("make staging", &prepare::create_staging(self.table, &self.objects)).await
-            }
+    fn staging(&self) -> Staging<'_> {
+        Staging::new(&self.transaction, self.server, &self.objects)
+    }
+
+    /// Whether no batch was loaded yet, so that the table may hold rows that are not ours to delete.
+    fn is_first(&self) -> bool {
+        self.watermark.generation == 0
+    }
+
+    /// Refuses, before the first batch, rows that no batch brought, unless they may be replaced.
+    async fn spare_foreign_rows(&self) -> Result<()> {
+        if !self.is_first() || self.table.on_existing_rows == OnExistingRows::Replace {
+            return Ok(());
         }
+        let name = &self.objects.production;
+        let counted = attached::count_rows(&self.transaction, name).await;
+        let (rows, all) = counted.map_err(|error| self.failed(&format!("count the rows of {name}"), &error))?;
+        if rows == 0 {
+            return Ok(());
+        }
+        Err(adopt::refusal(name, &[adopt::foreign_rows(rows, all)]))
+    }
+
+    /// Production, under a lock that keeps out what would attach itself to it, and before the first batch all writers.
+    async fn production(&self) -> Result<Production> {
+        let name = &self.objects.production;
+        let mode = if self.is_first() { "SHARE ROW EXCLUSIVE" } else { "ROW EXCLUSIVE" };
+        self.run(&format!("lock {name}"), &format!("LOCK TABLE {name} IN {mode} MODE")).await?;
+        let found = attached::find(&self.transaction, self.table).await;
+        let found = found.map_err(|error| self.failed(&format!("look up {name}"), &error))?;
+        let gone =
+            || Error::new(Kind::TargetShape, format!("{name} is gone")).advice("Run 'delsert check', which makes it");
+        let production = found.ok_or_else(gone)?;
+        let hindrances = adopt::hindrances(&production);
+        if !hindrances.is_empty() {
+            return Err(adopt::refusal(name, &hindrances));
+        }
+        self.spare_foreign_rows().await?;
+        Ok(production)
     }
 
     /// Gives production the form that the batch needs.
-    async fn reshape(&self, manifest: &Manifest, types: &[shape::Type], ours: bool) -> Result<()> {
-        let looked_up = shape::find(&self.transaction, &self.table.schema, &self.table.name).await;
-        let production = looked_up.map_err(|error| self.failed("look up the table", &error))?;
-        let Some(production) = production else { return Ok(()) };
-        let name = &self.objects.production;
-        let statements = reshape::statements(&production, self.table, types, manifest, name, ours);
-        let statements = statements.map_err(|differences| {
-            let message = format!("{name} is not as this batch needs it: {}", differences.join("; "));
+    async fn reshape(&self, occasion: &Occasion<'_>) -> Result<()> {
+        let changes = reshape::changes(occasion).map_err(|differences| {
+            let message =
+                format!("{} is not as this batch needs it: {}", self.objects.production, differences.join("; "));
             Error::new(Kind::TargetShape, message)
                 .advice("Nothing was applied. Put back what was changed, or run 'delsert resync' for the table")
         })?;
-        for statement in statements {
+        for Change { statement, retypes, makes_key } in changes {
             tracing::info!(table = %self.table.source_name, "{statement}");
-            self.run(&format!("run {statement}"), &statement).await.map_err(|error| match error.kind() {
+            let views = retypes.map(|column| occasion.production.views_of(&column)).filter(|views| !views.is_empty());
+            let views = views.map(|views| format!(", which {views} depends on")).unwrap_or_default();
+            self.run(&format!("run {statement}{views}"), &statement).await.map_err(|error| match error.kind() {
                 Kind::TargetRefused | Kind::TargetRights | Kind::TargetShape => error.advice(format!(
                     "Nothing was applied. Have it run by hand, without the views or whatever else it names that depends on the column, then run load again: {statement}"
                 )),
                 _ => error,
             })?;
+            if makes_key {
+                let signed = attached::sign_key(&self.transaction, self.table).await;
+                signed.map_err(|error| self.failed("mark the primary key as delsert's", &error))?;
+            }
         }
         Ok(())
     }
 
-    async fn truncate_staging(&self) -> Result<()> {
-        self.run("empty staging", &format!("TRUNCATE {}", self.objects.staging)).await
+    /// What waits for the transaction's end is checked now, where its refusal can be explained.
+    async fn check_deferred(&self) -> Result<()> {
+        self.run("end the batch", "SET CONSTRAINTS ALL IMMEDIATE").await.map_err(|error| match error.kind() {
+            Kind::TargetRefused => error.advice(
+                "Nothing was applied. Where rows refer to one that is deleted at the source, delete them there first, or drop the foreign key that the message names",
+            ),
+            _ => error,
+        })
     }
 
     async fn run(&self, doing: &str, statement: &str) -> Result<()> {
@@ -221,7 +259,9 @@ impl<'a> PostgresLoad<'a> {
     async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
         self.check(manifest)?;
         let types = shape::wanted(&self.transaction, self.server, self.table).await?;
-        self.empty_staging(&types).await?;
+        // Once more under the lock: this look only spares the copying.
+        self.spare_foreign_rows().await?;
+        self.staging().make_ready(self.table, &types).await?;
         let copier = Copier::new(&self.transaction, self.server, self.table, &self.objects, &manifest.encoding);
         for part in &manifest.parts {
             copier.copy(part, bucket).await?;
@@ -231,17 +271,31 @@ impl<'a> PostgresLoad<'a> {
         if manifest.upserts + manifest.deletes >= ANALYZE_FROM {
             self.run("analyse staging", &format!("ANALYZE {}", self.objects.staging)).await?;
         }
-        // Before rows are deleted whose constraints are checked at the end; only a copy must come after.
-        let changes = manifest.kind != BatchKind::Snapshot;
-        if changes {
-            self.reshape(manifest, &types, true).await?;
+        let applied = self.replace(manifest, &types).await?;
+        self.move_watermark(manifest).await?;
+        crash::after(Step::WatermarkMoved)?;
+        self.staging().empty().await?;
+        Ok(applied)
+    }
+
+    /// Deletes what staging replaces and inserts what it brings.
+    async fn replace(&self, manifest: &Manifest, types: &[shape::Type]) -> Result<Applied> {
+        let production = self.production().await?;
+        if production.deferrable {
+            self.run("begin the batch", "SET CONSTRAINTS ALL DEFERRED").await?;
+        }
+        // A copy's form comes after the old rows are gone, but rows whose deletion is yet to be checked hinder every ALTER.
+        let first = manifest.kind != BatchKind::Snapshot || production.deferrable;
+        let (production, table) = (&production, self.table);
+        let occasion = Occasion { production, table, types, manifest, emptied: !first };
+        if first {
+            self.reshape(&occasion).await?;
         }
         let delete = delsert::delete(self.table, &self.objects, manifest.kind);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
         crash::after(Step::KeysDeleted)?;
-        if !changes {
-            // An empty table is nobody's but ours.
-            self.reshape(manifest, &types, self.watermark.generation > 0 || deleted == 0).await?;
+        if !first {
+            self.reshape(&occasion).await?;
         }
         let insert = delsert::insert(self.table, &self.objects);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
@@ -251,10 +305,10 @@ impl<'a> PostgresLoad<'a> {
             return Err(Error::new(Kind::TargetRefused, message)
                 .advice("Nothing was applied. A trigger or rule on that table drops rows: remove it"));
         }
+        if production.deferrable {
+            self.check_deferred().await?;
+        }
         crash::after(Step::RowsInserted)?;
-        self.move_watermark(manifest).await?;
-        crash::after(Step::WatermarkMoved)?;
-        self.truncate_staging().await?;
         Ok(Applied { inserted, deleted })
     }
 }

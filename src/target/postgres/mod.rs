@@ -4,19 +4,27 @@
 //! |---|---|
 //! | [`connect`] | address, TLS, session settings |
 //! | [`failure`] | what the server says, as one of our kinds |
-//! | [`shape`] | tables as the catalogue has them, against tables as they should be |
+//! | [`shape`] | tables as the catalogue has them, and types against types |
+//! | [`attached`] | the table that people read, with all that belongs to it |
+//! | [`adopt`] | one that was there before: adopted, or refused with all that differs |
+//! | [`key`] | which types a key may have |
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
 //! | [`load`] | the one transaction of a load |
+//! | [`staging`] | the table that parts are copied to, and how it is emptied |
 //! | [`copy`], [`unpack`] | a part on its way into staging |
 
+pub mod adopt;
+pub mod attached;
 pub mod connect;
 pub mod copy;
 pub mod failure;
+pub mod key;
 pub mod load;
 pub mod prepare;
 pub mod reshape;
 pub mod shape;
+pub mod staging;
 pub mod unpack;
 
 use std::time::Duration;
@@ -30,12 +38,17 @@ use self::failure::Server;
 use self::load::{PostgresLoad, Waits};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter, Place};
 use crate::table::Table;
-use crate::target::delsert::{self, NameRules, Objects, literal, quote};
+use crate::target::delsert::{self, NameRules, Objects, quote};
 use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
 
-/// Names have 63 bytes, and no column may be called like one of the system's.
-const NAMES: NameRules = NameRules { limit: 63, reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"] };
+/// Names have 63 bytes, no column may be called like one of the system's, and no schema begin like them.
+const NAMES: NameRules = NameRules {
+    limit: 63,
+    reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"],
+    reserved_schemas: &["pg_", "information_schema"],
+};
 
 /// A connection to PostgreSQL. Dropped, it is closed at once, which ends its transaction.
 #[derive(Debug)]
@@ -107,6 +120,9 @@ async fn read_watermark(
         Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
             return Ok(None);
         }
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
+            return Err(shape::not_ours("watermark", &objects.mark));
+        }
         Err(error) => {
             let failed = server.failed(&format!("read the watermark in {}", objects.mark), &error);
             return Err(server.owned_by(failed, delsert::SCHEMA, &objects.mark));
@@ -115,7 +131,7 @@ async fn read_watermark(
     let damaged = |what: &str| {
         server
             .error(Kind::TargetShape, &format!("has {what} in {}, which no delsert wrote", objects.mark))
-            .advice("Restore it, or drop that table and run 'delsert check', then 'delsert resync' for the table")
+            .advice(format!("Restore it, or drop that table, set on_existing_rows = \"replace\" for {}, and run 'delsert check', then 'delsert resync' for the table", objects.production))
     };
     let [row] = &rows[..] else {
         return Err(damaged(&format!("{} rows instead of one", rows.len())));
@@ -126,7 +142,7 @@ async fn read_watermark(
     if sync != table.sync {
         let message = format!("{} is written by sync '{sync}', not by '{}'", objects.production, table.sync);
         return Err(Error::new(Kind::OtherSync, message).advice(format!(
-            "Give this sync a target schema of its own, or use the other sync's name; if '{sync}' is gone for good, drop {}",
+            "Give this sync a target schema of its own, or use the other sync's name; if '{sync}' is gone for good, drop {}, and let the first snapshot replace its rows by on_existing_rows = \"replace\"",
             objects.mark
         )));
     }
@@ -180,27 +196,32 @@ impl TryFrom<&tokio_postgres::Row> for Description {
 }
 
 impl Description {
-    fn findings(&self) -> Vec<String> {
+    fn findings(&self) -> Vec<Finding> {
         let (database, login) = (quote(&self.database), quote(&self.login));
         let mut findings = Vec::new();
         if self.read_only {
-            findings.push(format!(
-                "The server is a standby or read-only: name the primary in target.host, or ALTER DATABASE {database} RESET default_transaction_read_only"
-            ));
+            findings.push(
+                Finding::new(
+                    Matter::TargetReadOnly,
+                    "the server is a standby, or read-only: name the primary in target.host, or let the database be written",
+                )
+                .mend(Place::Target, format!("ALTER DATABASE {database} RESET default_transaction_read_only")),
+            );
         }
         if self.encoding != "UTF8" {
-            let encoding = literal(&self.encoding);
-            findings.push(format!(
-                "The database's encoding is {encoding}, so some texts cannot be stored: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
-            ));
+            let message = format!("the database's encoding is {}, so some texts cannot be stored", self.encoding);
+            let statement = format!("CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0");
+            findings.push(Finding::new(Matter::TargetEncoding, message).mend(Place::Target, statement));
         }
         match (self.may_use_own, self.may_create_schemas) {
-            (Some(false), _) => {
-                findings.push(format!("The login may not use its own schema: GRANT USAGE, CREATE ON SCHEMA delsert TO {login}"));
-            }
-            (None, false) => findings.push(format!(
-                "The login may not create schema delsert: GRANT CREATE ON DATABASE {database} TO {login}, or CREATE SCHEMA delsert AUTHORIZATION {login}"
-            )),
+            (Some(false), _) => findings.push(
+                Finding::new(Matter::TargetSchema, "the login may not use delsert's own schema")
+                    .mend(Place::Target, format!("GRANT USAGE, CREATE ON SCHEMA delsert TO {login}")),
+            ),
+            (None, false) => findings.push(
+                Finding::new(Matter::TargetSchema, "the login may not create schema delsert")
+                    .mend(Place::Target, format!("CREATE SCHEMA delsert AUTHORIZATION {login}")),
+            ),
             _ => {}
         }
         findings

@@ -5,10 +5,14 @@
 
 use tokio_postgres::{Client, Transaction};
 
+use super::adopt::Difference;
+use super::attached::{self, Production};
 use super::failure::Server;
-use super::{objects, read_watermark, shape};
+use super::{adopt, key, objects, read_watermark, shape};
+use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
 use crate::target::{Prepared, TargetTable};
 
@@ -22,22 +26,27 @@ const SCHEMAS: i64 = 0x6465_6C73_6572_7400;
 pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) -> Result<Prepared> {
     let mut changes = make_schemas(client, server, table).await?;
     let looking = transaction(client, server).await?;
-    let missing = !plan(&looking, server, table).await?.is_empty();
+    let Plan { statements: missing, mut findings, .. } = plan(&looking, server, table).await?;
     looking.rollback().await.map_err(|error| server.failed("end a transaction", &error))?;
-    if missing {
+    if !missing.is_empty() {
         let changing = transaction(client, server).await?;
         lock(&changing, server, table).await?;
-        let statements = plan(&changing, server, table).await?;
-        for statement in &statements {
+        let planned = plan(&changing, server, table).await?;
+        for statement in &planned.statements {
             let run = changing.batch_execute(statement).await;
             run.map_err(|error| refused(server, table, statement, &error))?;
+        }
+        if planned.makes_production {
+            let signed = attached::sign_key(&changing, table).await;
+            signed.map_err(|error| server.failed("mark the primary key as delsert's", &error))?;
         }
         crash::after(Step::TablesMade)?;
         changing.commit().await.map_err(|error| server.failed("commit the new tables", &error))?;
         crash::after(Step::TablesCommitted)?;
-        changes.extend(statements);
+        changes.extend(planned.statements);
+        findings = planned.findings;
     }
-    Ok(Prepared { changes })
+    Ok(Prepared { changes, findings })
 }
 
 async fn transaction<'a>(client: &'a mut Client, server: &Server) -> Result<Transaction<'a>> {
@@ -122,59 +131,117 @@ async fn find(
     found.map_err(|error| server.failed(&format!("look up {}", delsert::qualified(schema, name)), &error))
 }
 
-/// The statements that make what is missing.
-async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTable) -> Result<Vec<String>> {
+/// What a check does and tells.
+#[derive(Default)]
+struct Plan {
+    /// The statements that make what is missing.
+    statements: Vec<String>,
+    /// Whether the production table is among it.
+    makes_production: bool,
+    findings: Vec<Finding>,
+}
+
+/// The generation last loaded, 0 before the first; `None` where there is no watermark.
+async fn generation(transaction: &Transaction<'_>, server: &Server, table: &TargetTable) -> Result<Option<u64>> {
     let objects = objects(table);
-    let mut statements = Vec::new();
-    let mark = find(transaction, server, SCHEMA, &objects.mark_name).await?;
-    let watermark = if mark.is_some() { read_watermark(transaction, server, table).await? } else { None };
+    match find(transaction, server, SCHEMA, &objects.mark_name).await? {
+        None => Ok(None),
+        Some(mark) if !shape::is_mark(&mark) => Err(shape::not_ours("watermark", &objects.mark)),
+        Some(_) => Ok(read_watermark(transaction, server, table).await?.map(|watermark| watermark.generation)),
+    }
+}
+
+async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTable) -> Result<Plan> {
+    let objects = objects(table);
+    let mut plan = Plan::default();
+    let generation = generation(transaction, server, table).await?;
+    let was_loaded = generation.is_some_and(|generation| generation > 0);
     let types = shape::wanted(transaction, server, table).await?;
-    match find(transaction, server, &table.schema, &table.name).await? {
+    key::check(transaction, server, table, &types).await?;
+    let look_up = |error: tokio_postgres::Error| server.failed(&format!("look up {}", objects.production), &error);
+    match attached::find(transaction, table).await.map_err(look_up)? {
         None => {
-            statements.push(create_production(table, &objects));
-            if watermark.is_some_and(|watermark| watermark.generation > 0) {
+            plan.statements.push(create_production(table, &objects));
+            plan.makes_production = true;
+            plan.findings.extend(attached::case_variants(transaction, table).await.map_err(look_up)?.iter().map(
+                |other| {
+                    let message = format!(
+                        "beside {} there is {other}, which is another table and gets nothing",
+                        objects.production
+                    );
+                    Finding::new(Matter::CaseVariant, message)
+                },
+            ));
+            if was_loaded {
                 // The rows went with the table: what the watermark says of them is no longer true.
-                statements.push(format!(
+                plan.statements.push(format!(
                     "UPDATE {} SET generation = 0, sequence = 0, position = NULL, attempt = NULL, applied_at = NULL",
                     objects.mark
                 ));
             }
         }
-        // What was accepted once takes its form from the batches.
-        Some(production) if mark.is_some() => {
-            let hindrances = shape::hindrances(&production);
+        // What batches were loaded into takes its form from them.
+        Some(production) if was_loaded => {
+            let hindrances = adopt::hindrances(&production);
             if !hindrances.is_empty() {
-                return Err(shape_error(&objects, &hindrances));
+                return Err(adopt::refusal(&objects.production, &hindrances));
             }
         }
         Some(production) => {
-            let differences = shape::differences(&production, table, &types);
+            let is_new = generation.is_none();
+            let differences = differences(transaction, server, (table, &types, is_new), &production).await?;
             if !differences.is_empty() {
-                return Err(shape_error(&objects, &differences));
+                // The first copy may have been committed since the watermark was read: then the rows are its.
+                return if self::generation(transaction, server, table).await? == generation {
+                    Err(adopt::refusal(&objects.production, &differences))
+                } else {
+                    Box::pin(self::plan(transaction, server, table)).await
+                };
             }
-            if !shape::key_is_indexed(&production, table) {
-                tracing::warn!(table = %table.source_name, "{} has no index on the key: each load scans it; consider a primary key", objects.production);
-            }
-            tracing::warn!(table = %table.source_name, "{} was there before: the first snapshot replaces its rows", objects.production);
-            for column in shape::missing(&production, table) {
+            plan.findings.extend(adopt::findings(&production, table));
+            for column in shape::missing(&production.relation, table).iter().filter(|_| generation.is_none()) {
                 let (name, sql_type) = (quote(&column.name), &column.sql_type);
-                statements.push(format!("ALTER TABLE {} ADD COLUMN {name} {sql_type}", objects.production));
+                plan.statements.push(format!("ALTER TABLE {} ADD COLUMN {name} {sql_type}", objects.production));
             }
         }
     }
     match find(transaction, server, SCHEMA, &objects.staging_name).await? {
         Some(staging) if shape::staging_fits(&staging, table, &types) => {}
-        Some(_) => statements.extend([format!("DROP TABLE {}", objects.staging), create_staging(table, &objects)]),
-        None => statements.push(create_staging(table, &objects)),
+        Some(staging) if !shape::is_staging(&staging) => return Err(shape::not_ours("staging", &objects.staging)),
+        Some(_) => plan.statements.extend([format!("DROP TABLE {}", objects.staging), create_staging(table, &objects)]),
+        None => plan.statements.push(create_staging(table, &objects)),
     }
-    if mark.is_none() {
-        statements.push(format!(
+    if generation.is_none() {
+        plan.statements.push(format!(
             "CREATE TABLE {} (sync text PRIMARY KEY, generation bigint NOT NULL, sequence bigint NOT NULL, position text, attempt uuid, applied_at timestamptz)",
             objects.mark
         ));
-        statements.push(format!("INSERT INTO {} VALUES ({}, 0, 0)", objects.mark, literal(&table.sync)));
+        plan.statements.push(format!("INSERT INTO {} VALUES ({}, 0, 0)", objects.mark, literal(&table.sync)));
     }
-    Ok(statements)
+    Ok(plan)
+}
+
+/// What keeps a table from being adopted that no batch was loaded into. One that an earlier check made, or accepted, and
+/// that is still empty may differ: the first snapshot brings its form.
+async fn differences(
+    transaction: &Transaction<'_>,
+    server: &Server,
+    (table, types, is_new): (&TargetTable, &[shape::Type], bool),
+    production: &Production,
+) -> Result<Vec<Difference>> {
+    let count = if production.is_readable() {
+        attached::count_rows(transaction, &production.name).await
+    } else {
+        Ok((0, true))
+    };
+    let (rows, all) =
+        count.map_err(|error| server.failed(&format!("count the rows of {}", production.name), &error))?;
+    let mut differences =
+        if is_new || rows > 0 { adopt::differences(production, table, types) } else { adopt::hindrances(production) };
+    if rows > 0 && table.on_existing_rows == OnExistingRows::Fail {
+        differences.push(adopt::foreign_rows(rows, all));
+    }
+    Ok(differences)
 }
 
 fn create_production(table: &TargetTable, objects: &Objects) -> String {
@@ -192,13 +259,6 @@ fn create_production(table: &TargetTable, objects: &Objects) -> String {
 pub fn create_staging(table: &TargetTable, objects: &Objects) -> String {
     let columns = table.columns.iter().map(|column| format!(", {} {}", quote(&column.name), column.sql_type));
     format!("CREATE UNLOGGED TABLE {} ({OPERATION} text{})", objects.staging, columns.collect::<String>())
-}
-
-fn shape_error(objects: &Objects, differences: &[String]) -> Error {
-    let message = format!("{} is there, but not as it should be: {}", objects.production, differences.join("; "));
-    Error::new(Kind::TargetShape, message).advice(
-        "Alter the table, set the types in 'columns' of its [[table]] entry, or rename it out of the way and run 'delsert check' again",
-    )
 }
 
 fn refused(server: &Server, table: &TargetTable, statement: &str, error: &tokio_postgres::Error) -> Error {

@@ -3,18 +3,28 @@
 use tokio_postgres::{GenericClient, Row};
 
 use super::failure::Server;
-use crate::error::{Kind, Result};
-use crate::target::TargetTable;
+use crate::error::{Error, Kind, Result};
 use crate::target::delsert::OPERATION;
+use crate::target::{TargetColumn, TargetTable};
 
 /// A type as the catalogue knows it: number and modifier, by which alone types are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
-    number: u32,
-    modifier: i32,
+    /// Its number.
+    pub number: u32,
+    /// What stands in its brackets, as the engine writes that; −1 for nothing.
+    pub modifier: i32,
 }
 
 impl Type {
+    /// A type whose values another takes without being told how.
+    pub fn casts_to(self, other: Self) -> bool {
+        const FAMILIES: [&[u32]; 2] = [&[20, 21, 23, 700, 701, 1700], &[1082, 1114, 1184]];
+        matches!(other.number, 25 | 1043)
+            || self.number == other.number
+            || FAMILIES.iter().any(|family| family.contains(&self.number) && family.contains(&other.number))
+    }
+
     fn new(number: u32, modifier: i32) -> Self {
         // Six digits of a second is what a time type without a modifier has.
         let unbounded = matches!(number, 1083 | 1114 | 1184 | 1266) && modifier == 6;
@@ -43,6 +53,11 @@ pub fn holds(present: Type, wanted: Type) -> bool {
             let ((precision, scale), (other, others)) = (digits(present.modifier), digits(wanted.modifier));
             unbounded || (wanted.modifier != -1 && scale >= others && precision - scale >= other - others)
         }
+        (NUMERIC, wanted_number) if INTEGERS.contains(&wanted_number) => {
+            let needed = rank(&INTEGERS, wanted_number).and_then(|rank| [5, 10, 19].get(rank).copied());
+            let digits = ((present.modifier - 4) >> 16) - ((present.modifier - 4) & 0x7ff);
+            unbounded || needed.is_some_and(|needed| digits >= needed)
+        }
         (present_number, wanted_number) if TEXTS.contains(&present_number) && TEXTS.contains(&wanted_number) => {
             unbounded || (wanted.modifier != -1 && present.modifier >= wanted.modifier)
         }
@@ -51,6 +66,32 @@ pub fn holds(present: Type, wanted: Type) -> bool {
         }
         _ => false,
     }
+}
+
+/// What refuses NULL in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requirement {
+    /// NOT NULL of its own.
+    Column,
+    /// That of its domain.
+    Domain,
+}
+
+/// What fills a column that is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filling {
+    /// A DEFAULT of its own.
+    Default,
+    /// That of its domain.
+    Domain,
+    /// An identity that gives way to a value.
+    Identity,
+    /// An identity that takes no value.
+    OnlyIdentity,
+    /// An expression whose value is stored.
+    Stored,
+    /// An expression whose value is not.
+    Virtual,
 }
 
 /// A column that is there.
@@ -62,27 +103,35 @@ pub struct Present {
     pub column_type: Type,
     /// The type's name.
     pub type_name: String,
-    /// Whether NULL is refused.
-    pub required: bool,
-    /// Whether it fills itself when it is left out.
-    pub filled: bool,
-    /// Whether it refuses to be written.
-    pub generated: bool,
+    /// What refuses NULL in it.
+    pub required: Option<Requirement>,
+    /// What fills it.
+    pub filled: Option<Filling>,
+    /// Whether texts that differ are equal in it.
+    pub folds: bool,
 }
 
-/// A table that is there.
+impl Present {
+    /// Whether it refuses to be written.
+    pub fn is_generated(&self) -> bool {
+        matches!(self.filled, Some(Filling::OnlyIdentity | Filling::Stored | Filling::Virtual))
+    }
+
+    /// Whether rows without it are refused.
+    pub fn is_needed(&self) -> bool {
+        self.required.is_some() && self.filled.is_none()
+    }
+}
+
+/// Something that is there under a name.
 #[derive(Debug)]
 pub struct Relation {
+    /// The catalogue's number for it.
+    pub number: u32,
     /// `r` for a table, `p` for a partitioned one; others are no tables.
     pub kind: String,
     /// Columns, in order.
     pub columns: Vec<Present>,
-    /// Foreign keys of other tables that follow a deleted row.
-    pub followers: Vec<String>,
-    /// Columns of each unique or plain index, by name, in no order.
-    pub indexes: Vec<Vec<String>>,
-    /// The primary key's constraint and its columns, in no order.
-    pub primary: Option<(String, Vec<String>)>,
 }
 
 const RELATION: &str = "SELECT c.oid, c.relkind::text FROM pg_catalog.pg_class c \
@@ -92,20 +141,11 @@ const COLUMNS: &str = "SELECT a.attname::text, \
        CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END, \
        CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, \
        pg_catalog.format_type(a.atttypid, a.atttypmod), \
-       a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a' \
+       a.attnotnull, t.typnotnull, a.attidentity::text || a.attgenerated::text, \
+       a.atthasdef, t.typdefault IS NOT NULL, COALESCE(NOT o.collisdeterministic, false) \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+     LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation \
      WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
-
-const FOLLOWERS: &str = "SELECT f.conname::text || ' of ' || f.conrelid::pg_catalog.regclass::text \
-     FROM pg_catalog.pg_constraint f WHERE f.confrelid = $1 AND f.contype = 'f' AND f.confdeltype IN ('c', 'n', 'd')";
-
-const INDEXES: &str = "SELECT (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a \
-        WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) \
-     FROM pg_catalog.pg_index i WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND 0 <> ALL (i.indkey)";
-
-const PRIMARY: &str = "SELECT p.conname::text, (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a \
-        WHERE a.attrelid = p.conrelid AND a.attnum = ANY (p.conkey)) \
-     FROM pg_catalog.pg_constraint p WHERE p.conrelid = $1 AND p.contype = 'p'";
 
 /// A relation by name, if it is there.
 ///
@@ -119,26 +159,29 @@ pub async fn find(
     let Some(row) = client.query_opt(RELATION, &[&schema, &name]).await? else { return Ok(None) };
     let number: u32 = row.try_get(0)?;
     let columns = client.query(COLUMNS, &[&number]).await?;
-    let followers = client.query(FOLLOWERS, &[&number]).await?;
-    let indexes = client.query(INDEXES, &[&number]).await?;
-    let primary = client.query_opt(PRIMARY, &[&number]).await?;
     Ok(Some(Relation {
+        number,
         kind: row.try_get(1)?,
         columns: columns.iter().map(present).collect::<Result<_, _>>()?,
-        followers: followers.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-        indexes: indexes.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-        primary: primary.map(|row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?,
     }))
 }
 
 fn present(row: &Row) -> Result<Present, tokio_postgres::Error> {
+    let (of_column, of_domain): (bool, bool) = (row.try_get(4)?, row.try_get(5)?);
+    let (by_default, by_domain): (bool, bool) = (row.try_get(7)?, row.try_get(8)?);
     Ok(Present {
         name: row.try_get(0)?,
         column_type: Type::new(row.try_get(1)?, row.try_get(2)?),
         type_name: row.try_get(3)?,
-        required: row.try_get(4)?,
-        filled: row.try_get(5)?,
-        generated: row.try_get(6)?,
+        required: of_column.then_some(Requirement::Column).or(of_domain.then_some(Requirement::Domain)),
+        filled: match row.try_get(6)? {
+            "d" => Some(Filling::Identity),
+            "a" => Some(Filling::OnlyIdentity),
+            "s" => Some(Filling::Stored),
+            "v" => Some(Filling::Virtual),
+            _ => by_default.then_some(Filling::Default).or(by_domain.then_some(Filling::Domain)),
+        },
+        folds: row.try_get(9)?,
     })
 }
 
@@ -169,57 +212,35 @@ pub fn staging_fits(staging: &Relation, table: &TargetTable, types: &[Type]) -> 
         && operation.name == OPERATION
         && columns.len() == table.columns.len()
         && columns.iter().zip(&table.columns).zip(types).all(|((present, wanted), wanted_type)| {
-            present.name == wanted.name && present.column_type == *wanted_type && !present.required
+            present.name == wanted.name && present.column_type == *wanted_type && present.required.is_none()
         })
 }
 
-/// What of a production table makes loads impossible or wrong, whatever a batch brings, each in words.
-pub fn hindrances(production: &Relation) -> Vec<String> {
-    if !matches!(production.kind.as_str(), "r" | "p") {
-        return vec!["it is not a table".to_owned()];
-    }
-    let carries = |follower| format!("foreign key {follower} changes rows when ours are deleted and inserted again");
-    production.followers.iter().map(carries).collect()
+/// The columns of a watermark table.
+const MARK: [&str; 6] = ["sync", "generation", "sequence", "position", "attempt", "applied_at"];
+
+/// Whether a relation under a staging table's name is one that `delsert` made, whatever the table it was made for.
+pub fn is_staging(relation: &Relation) -> bool {
+    relation.kind == "r" && relation.columns.first().is_some_and(|column| column.name == OPERATION)
 }
 
-/// What of a production table that no batch was loaded into cannot be mended by adding columns, each difference in words.
-pub fn differences(production: &Relation, table: &TargetTable, types: &[Type]) -> Vec<String> {
-    let mut differences = hindrances(production);
-    for (at, (wanted, wanted_type)) in table.columns.iter().zip(types).enumerate() {
-        let name = &wanted.name;
-        let Some(present) = production.columns.iter().find(|present| present.name == *name) else {
-            if table.key.contains(&at) {
-                differences.push(format!("key column '{name}' is missing"));
-            }
-            continue;
-        };
-        if present.column_type != *wanted_type {
-            differences.push(format!("column '{name}' is {}, not {}", present.type_name, wanted.sql_type));
-        }
-        if present.generated {
-            differences.push(format!("column '{name}' is generated and cannot be written"));
-        }
-        if present.required && wanted.nullable && !table.key.contains(&at) {
-            differences.push(format!("column '{name}' is NOT NULL, but the source allows NULL"));
-        }
-    }
-    for present in &production.columns {
-        let known = table.columns.iter().any(|wanted| wanted.name == present.name);
-        if !known && present.required && !present.filled && !present.generated {
-            differences.push(format!("column '{}' is NOT NULL without a default, but not the source's", present.name));
-        }
-    }
-    differences
+/// Whether a relation under a watermark table's name is one that `delsert` made.
+pub fn is_mark(relation: &Relation) -> bool {
+    relation.kind == "r" && relation.columns.iter().map(|column| column.name.as_str()).eq(MARK)
+}
+
+/// The refusal of what stands where one of `delsert`'s own tables should, under a quoted name.
+pub fn not_ours(what: &str, name: &str) -> Error {
+    Error::new(Kind::TargetShape, format!("{name} is there, but is no {what} of delsert's: it is left as it is"))
+        .advice("Schema delsert is delsert's own: move or rename what stands there, and run 'delsert check' again")
+}
+
+/// A column of a table that is there.
+pub fn column<'a>(relation: &'a Relation, name: &str) -> Option<&'a Present> {
+    relation.columns.iter().find(|present| present.name == name)
 }
 
 /// The columns of a table that are not there.
-pub fn missing<'a>(production: &Relation, table: &'a TargetTable) -> Vec<&'a crate::target::TargetColumn> {
-    let absent = |name: &str| production.columns.iter().all(|present| present.name != name);
-    table.columns.iter().filter(|column| absent(&column.name)).collect()
-}
-
-/// Whether an index can find a row by its key.
-pub fn key_is_indexed(production: &Relation, table: &TargetTable) -> bool {
-    let in_key = |name: &String| table.key.iter().any(|&at| table.columns[at].name == *name);
-    production.indexes.iter().any(|columns| columns.iter().all(in_key))
+pub fn missing<'a>(relation: &Relation, table: &'a TargetTable) -> Vec<&'a TargetColumn> {
+    table.columns.iter().filter(|wanted| column(relation, &wanted.name).is_none()).collect()
 }

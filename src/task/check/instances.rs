@@ -8,6 +8,7 @@ use super::super::summary::Report;
 use super::Context;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Finding, Matter};
 use crate::ledger::Ledger;
 use crate::manifest::Manifest;
 use crate::source::{Capture, Owner, Source, SourceTable};
@@ -104,7 +105,10 @@ pub async fn flows<S: Source>(
             Ok(Some(course)) => {
                 for column in &course.lost {
                     let name = flow.name();
-                    report.finding(format!("{name}: column '{column}' flows no more: it was dropped, or is excluded, or is not to be seen by the login"));
+                    let message = format!(
+                        "column '{column}' flows no more: it was dropped, or is excluded, or is not to be seen by the login"
+                    );
+                    report.finding(Finding::new(Matter::LostColumn, message).on(name));
                 }
                 (flow.wanted, flow.table) = (course.wanted(), course.table);
             }
@@ -146,11 +150,12 @@ pub async fn retire_instances<S: Source>(
                     flow.found.captures.retain(|kept| *kept != capture);
                 }
                 Err(error) if error.kind() == Kind::SourceUnreachable => return Err(error),
-                Err(error) => report.finding(format!(
-                    "{}: capture instance '{}' is no longer needed and could not be dropped: {error}",
-                    flow.name(),
-                    capture.instance.name
-                )),
+                Err(error) => {
+                    let instance = &capture.instance.name;
+                    let message =
+                        format!("capture instance '{instance}' is no longer needed and could not be dropped: {error}");
+                    report.finding(Finding::new(Matter::NeedlessInstance, message).on(flow.name()));
+                }
             }
         }
     }
@@ -207,7 +212,8 @@ pub async fn enable_tables<S: Source>(
         // What flowed goes on; extract stops where nobody will make the instance.
         if flow.tail.is_some() && flow.found.capture(&flow.table).is_some() {
             let columns: Vec<_> = flow.gained().into_iter().map(|column| column.name).collect();
-            report.finding(format!("{}: new columns ({}) do not flow: {refusal}", flow.name(), columns.join(", ")));
+            let message = format!("new columns ({}) do not flow: {refusal}", columns.join(", "));
+            report.finding(Finding::new(Matter::NewColumns, message).on(flow.name()));
         } else {
             flow.block(refusal);
         }

@@ -15,7 +15,7 @@ use crate::manifest::{CommitTime, Encoding, FORMAT, Manifest, Opening, Window};
 use crate::part::{Writer, Written};
 use crate::position::Position;
 use crate::source::{Source, Tracked};
-use crate::target::types;
+use crate::target::{fits, types};
 
 /// How often a batch is begun again because a text equals its NULL sentinel.
 const SENTINELS: usize = 8;
@@ -128,7 +128,9 @@ impl<S: Source> Attempt<'_, S> {
         let name = &self.tracked.table.name;
         // A copy may meet a row that moved twice.
         let copies = matches!(step, Step::Snapshot | Step::Backfill { .. });
-        let encoder = Encoder::new(self.tracked.table, self.dialect.clone(), copies);
+        let engine = shared.context.config.naming()?.engine;
+        let fits = fits::fits(&shared.context.config, engine, self.tracked.table)?;
+        let encoder = Encoder::new(self.tracked.table, fits, self.dialect.clone(), copies);
         let part_names = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
         let writer = Writer::new(shared.ledger.bucket(), part_names, bucket.compression, bucket.part_size, encoder);
         let mut writer = writer.on(name);
@@ -192,7 +194,7 @@ impl<S: Source> Attempt<'_, S> {
             committed,
             upserts: written.upserts,
             deletes: written.deletes,
-            cut_digits: written.cut_digits,
+            losses: written.losses,
             encoding: Encoding { compression, dialect: self.dialect.clone() },
             parts: written.parts,
             written_at: Utc::now(),

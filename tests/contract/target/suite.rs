@@ -230,7 +230,7 @@ pub async fn an_existing_table_with_other_columns_is_refused_with_each_differenc
     let warehouse = W::create().await?;
     warehouse.run("CREATE SCHEMA sales").await?;
     warehouse
-        .run("CREATE TABLE sales.orders (orderid bigint NOT NULL, note varchar(10) NOT NULL, more int NOT NULL, fine int)")
+        .run("CREATE TABLE sales.orders (orderid smallint NOT NULL, note varchar(10) NOT NULL, more int NOT NULL, fine int)")
         .await?;
     let columns = [("OrderID", INTEGER), ("Note", TEXT), ("Added", TEXT)];
     let orders = place(&warehouse, &table("Orders", 1, &columns))?;
@@ -239,7 +239,7 @@ pub async fn an_existing_table_with_other_columns_is_refused_with_each_differenc
     assert_eq!(kind, Kind::TargetShape);
     for part in [
         "Sales.Orders",
-        "'orderid' is bigint, not integer",
+        "'orderid' is smallint, not integer",
         "'note' is character varying(10), not text",
         "'note' is NOT NULL",
         "'more'",

@@ -59,7 +59,7 @@ async fn encryption_and_certificates_are_what_the_configuration_asks() -> anyhow
         host: host.to_owned(),
         port: database.port,
         database: database.name.clone(),
-        login: Login { user: postgres::LOADER.to_owned(), password: postgres::LOADER_PASSWORD.into() },
+        login: Login { user: postgres::LOADER.to_owned(), password: Some(postgres::LOADER_PASSWORD.into()) },
         tls,
         ca_file: ca_file.map(Path::to_owned),
         connect_timeout: Duration::from_secs(15),
@@ -71,7 +71,7 @@ async fn encryption_and_certificates_are_what_the_configuration_asks() -> anyhow
     let required = loop {
         match Postgres::connect(&with("127.0.0.1", Tls::Require, None)).await {
             Ok(target) => break target,
-            Err(error) => assert!(error.to_string().contains("does not support TLS"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("does not speak TLS"), "{error}"),
         }
     };
     assert_eq!(admin.query_one(encrypted, &[]).await?.get::<_, i64>(0), 1);
@@ -84,7 +84,7 @@ async fn encryption_and_certificates_are_what_the_configuration_asks() -> anyhow
         let target = with(host, Tls::VerifyFull, ca_file.map(PathBuf::as_path));
         let (kind, text) = failure(Postgres::connect(&target).await);
         assert_eq!(kind, Kind::TargetTls, "{text}");
-        assert!(text.contains("certificate") && text.contains("target.ca_file"), "{text}");
+        assert!(text.contains("certificate") && text.contains("target."), "{text}");
     }
     let socket = Path::new(&folder).parent().expect("the server's folder").display().to_string();
     let mut local = Postgres::connect(&with(&socket, Tls::VerifyFull, None)).await?;

@@ -129,7 +129,8 @@ pub async fn times_arrive_whatever_the_servers_zone<W: Warehouse>() -> anyhow::R
     let cells = [Timestamp(3_652_058, DAY - 1, 7), Timestamp(0, 0, 7), Timestamp(730_178, 12_345_670_000, 3)];
     let found = through::<W>(ColumnType::Timestamp { digits: 7 }, &cells, "v").await?;
     assert_eq!(found, ["9999-12-31 23:59:59.999999", "0001-01-01 00:00:00", "2000-02-29 00:20:34.567"]);
-    let cells = [TimestampTz(0, 0, 7), TimestampTz(730_178, DAY - 1, 7), TimestampTz(3_652_058, DAY - 1, 7)];
+    let cells =
+        [TimestampTz(0, 0, 7, 0), TimestampTz(730_178, DAY - 1, 7, -840), TimestampTz(3_652_058, DAY - 1, 7, 840)];
     let found = through::<W>(ColumnType::TimestampTz { digits: 7 }, &cells, "v AT TIME ZONE 'UTC'").await?;
     assert_eq!(found, ["0001-01-01 00:00:00", "2000-02-29 23:59:59.999999", "9999-12-31 23:59:59.999999"]);
     Ok(())

@@ -9,10 +9,12 @@
 //! | [`engine`] | T-SQL: parse, bind against an allow-list, run on `SQLite` |
 //! | [`cdc`] | the log, the capture and cleanup jobs, CDC procedures, functions and views |
 //! | [`load`] | reads a directory of tables to load: a schema and CSV files |
+//! | [`browser`] | a SQL Browser, which tells the ports of named instances |
 //! | [`s3`] | an S3 server over a small in-memory store, atomic under conditional writes |
 //!
 //! A stand-in is as strict as the real server or stricter, and never linked into the binary.
 
+pub mod browser;
 pub mod cdc;
 pub mod engine;
 pub mod load;
@@ -21,6 +23,7 @@ pub mod session;
 pub mod table;
 pub mod tds;
 mod type_name;
+mod utf16;
 pub mod value;
 
 pub use type_name::UnknownType;

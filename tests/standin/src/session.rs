@@ -20,6 +20,8 @@ pub struct Login {
     pub host_name: String,
     /// `ApplicationIntent=ReadOnly`.
     pub read_only_intent: bool,
+    /// Whether a token has proved who it is, so that there is no password.
+    pub by_token: bool,
 }
 
 /// A named parameter of `sp_executesql`, `sp_prepare` or an RPC.

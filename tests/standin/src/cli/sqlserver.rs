@@ -39,6 +39,20 @@ pub struct Arguments {
     /// Writes the certificate authority to DIR/ca.pem, for clients that verify.
     #[arg(long, value_name = "DIR")]
     tls_cert_dir: Option<PathBuf>,
+    /// Certificate and key in PEM form, in place of a certificate made at start.
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_cert_dir")]
+    tls_identity: Option<PathBuf>,
+    /// Microsoft Entra tokens, read at each login: `TOKEN LOGIN` a line, or `TOKEN expired`.
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Sends everybody on to another server, as Azure's gateway does.
+    #[arg(long, value_name = "HOST:PORT", value_parser = route)]
+    route_to: Option<(String, u16)>,
+}
+
+fn route(text: &str) -> Result<(String, u16), String> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    parts.ok_or_else(|| format!("{text} is no HOST:PORT"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -72,7 +86,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         Encryption::Supported
     };
-    let settings = Settings { encryption, certificate_dir: arguments.tls_cert_dir };
+    let settings = Settings {
+        encryption,
+        certificate_dir: arguments.tls_cert_dir,
+        identity: arguments.tls_identity,
+        tokens: arguments.tokens,
+        route: arguments.route_to,
+    };
     let server = Arc::clone(&engine);
     let result = super::serve(listener, |listener| Box::pin(serve(listener, server, settings))).await;
     leave(&engine).await;

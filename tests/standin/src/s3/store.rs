@@ -28,6 +28,8 @@ pub struct Attributes {
     pub cache_control: Option<String>,
     /// `x-amz-meta-*`.
     pub metadata: Option<s3s::dto::Metadata>,
+    /// Encryption at rest that was asked for, and the key.
+    pub encryption: Option<(String, Option<String>)>,
 }
 
 /// An object.

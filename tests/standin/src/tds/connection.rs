@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use super::dispatch::{self, Inbound};
+use super::federated;
 use super::login::{self, Login7};
 use super::packet::{self, DEFAULT_SIZE, Message, Packets, kind};
-use super::prelogin::{self, Reach};
+use super::prelogin::{self, Agreed, Reach};
 use super::response::{Signals, Wire};
 use super::server::Encryption;
 use super::tls::Wrapped;
@@ -39,6 +41,10 @@ pub struct Shared {
     pub encryption: Encryption,
     /// TLS.
     pub acceptor: TlsAcceptor,
+    /// The tokens that are known.
+    pub tokens: Option<PathBuf>,
+    /// Where everybody is sent on to.
+    pub route: Option<(String, u16)>,
 }
 
 /// Serves a connection until either side ends it.
@@ -47,21 +53,21 @@ pub struct Shared {
 /// Whatever broke the connection.
 pub async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let reach = timed(prelogin(&mut stream, shared.encryption)).await?;
-    match reach {
+    let agreed = timed(prelogin(&mut stream, &shared)).await?;
+    match agreed.reach {
         Reach::Refused => stream.shutdown().await,
         Reach::None => {
-            let login = timed(read_login(&mut stream)).await?;
+            let login = timed(read_login(&mut stream, &agreed)).await?;
             converse(stream, login, shared).await
         }
         Reach::Login => {
             let mut secure = timed(handshake(stream, &shared.acceptor)).await?;
-            let login = timed(read_login(&mut secure)).await?;
+            let login = timed(read_login(&mut secure, &agreed)).await?;
             converse(secure.into_inner().0.into_inner(), login, shared).await
         }
         Reach::All => {
             let mut secure = timed(handshake(stream, &shared.acceptor)).await?;
-            let login = timed(read_login(&mut secure)).await?;
+            let login = timed(read_login(&mut secure, &agreed)).await?;
             converse(secure, login, shared).await
         }
     }
@@ -75,11 +81,12 @@ fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }
 
-async fn prelogin(stream: &mut TcpStream, encryption: Encryption) -> io::Result<Reach> {
+async fn prelogin(stream: &mut TcpStream, shared: &Shared) -> io::Result<Agreed> {
     let message = expect(stream, kind::PRELOGIN).await?;
-    let (answer, reach) = prelogin::answer(&message.body, encryption).map_err(invalid)?;
+    let (answer, agreed) =
+        prelogin::answer(&message.body, shared.encryption, shared.tokens.is_some()).map_err(invalid)?;
     stream.write_all(&packet::single(kind::RESPONSE, &answer)).await?;
-    Ok(reach)
+    Ok(agreed)
 }
 
 async fn expect<S: AsyncRead + Unpin>(stream: &mut S, wanted: u8) -> io::Result<Message> {
@@ -98,9 +105,11 @@ async fn handshake(
     Ok(secure)
 }
 
-async fn read_login<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Login7> {
+async fn read_login<S: AsyncRead + Unpin>(stream: &mut S, agreed: &Agreed) -> io::Result<Login7> {
     let message = expect(stream, kind::LOGIN).await?;
-    login::parse(&message.body).map_err(invalid)
+    let login = login::parse(&message.body).map_err(invalid)?;
+    federated::check(&login, agreed).map_err(invalid)?;
+    Ok(login)
 }
 
 async fn converse<S>(stream: S, login: Login7, shared: Arc<Shared>) -> io::Result<()>
@@ -168,6 +177,15 @@ fn run_session(login: &Login7, shared: &Shared, mut wire: Wire, inbound: mpsc::R
             token::done(wire.body(), DoneKind::Done, done::ERROR, 0, 0);
             wire.end();
         }
+        Ok(session) if shared.route.is_some() => {
+            drop(session);
+            if let Some((host, port)) = &shared.route {
+                token::login_acknowledged(wire.body(), login.version.min(NEWEST_VERSION));
+                token::routed(wire.body(), host, *port);
+                token::done(wire.body(), DoneKind::Done, 0, 0, 0);
+            }
+            wire.end();
+        }
         Ok(session) => {
             welcome(login, session.as_ref(), &mut wire);
             dispatch::run(session, inbound, &mut wire);
@@ -189,7 +207,10 @@ fn log_in(login: &Login7, shared: &Shared) -> Result<Box<dyn Session>, SqlError>
         let text = format!("Login failed for user '{}'.  Reason: Password change failed.", login.login.user);
         return Err(SqlError::new(18_463, text).severity(14));
     }
-    shared.server.login(&login.login)
+    match &login.token {
+        None => shared.server.login(&login.login),
+        Some(token) => shared.server.login(&federated::login(shared.tokens.as_deref(), token, &login.login)?),
+    }
 }
 
 /// An unknown database is followed by the failed login it causes.

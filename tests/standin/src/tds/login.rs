@@ -5,6 +5,9 @@ use bytes::{Buf, BufMut};
 use crate::session::Login;
 
 const FEATURE_UTF8: u8 = 0x0A;
+const FEATURE_FEDERATED: u8 = 0x02;
+/// The library of a token that the client brings with it.
+const SECURITY_TOKEN: u8 = 0x01;
 const FEATURE_END: u8 = 0xFF;
 const FIXED: usize = 94;
 
@@ -21,8 +24,19 @@ pub struct Login7 {
     pub login: Login,
     /// The acknowledgement of feature extensions, if the client sent any.
     pub features: Option<Vec<u8>>,
+    /// The token that stands in place of user and password.
+    pub token: Option<Token>,
     /// The new password of a client that changes it at login, which is not to be had here.
     pub changes_password: bool,
+}
+
+/// A Microsoft Entra token, as a login holds it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The token.
+    pub text: String,
+    /// Whether the client heard from the server that tokens are taken.
+    pub echo: bool,
 }
 
 /// Reads a LOGIN7 message.
@@ -45,14 +59,19 @@ pub fn parse(body: &[u8]) -> Result<Login7, &'static str> {
         app_name: text(body, 48)?,
         database: text(body, 68)?,
         read_only_intent: type_flags & 0x20 != 0,
+        by_token: false,
     };
-    let features = if flags3 & 0x10 == 0 { None } else { Some(acknowledge(body)?) };
+    let (features, token) = if flags3 & 0x10 == 0 { (None, None) } else { extensions(body)? };
+    if token.is_some() && (flags2 & 0x80 != 0 || !login.user.is_empty() || !login.password.is_empty()) {
+        return Err("a token beside another way to log in");
+    }
     Ok(Login7 {
         version,
         packet_size,
         integrated: flags2 & 0x80 != 0,
         login,
         features,
+        token,
         changes_password: flags3 & 0x01 != 0,
     })
 }
@@ -84,25 +103,50 @@ fn utf16(bytes: &[u8]) -> Result<String, &'static str> {
     String::from_utf16(&units).map_err(|_| "LOGIN7 field is not UTF-16")
 }
 
-/// Acknowledges UTF-8 support and no other feature: an unacknowledged feature is one the server lacks.
-fn acknowledge(body: &[u8]) -> Result<Vec<u8>, &'static str> {
+/// Reads a token, and acknowledges it and UTF-8 support: an unacknowledged feature is one the server lacks.
+fn extensions(body: &[u8]) -> Result<(Option<Vec<u8>>, Option<Token>), &'static str> {
     const BROKEN: &str = "malformed feature extensions";
     let (offset, length) = place(body, 56);
     let mut pointer = body.get(offset..offset + 4).filter(|_| length >= 4).ok_or(BROKEN)?;
     let mut rest = body.get(pointer.get_u32_le() as usize..).ok_or(BROKEN)?;
-    let mut out = Vec::new();
+    let (mut out, mut token) = (Vec::new(), None);
     loop {
         let id = *rest.first().ok_or(BROKEN)?;
         if id == FEATURE_END {
             out.put_u8(FEATURE_END);
-            return Ok(out);
+            return Ok((Some(out), token));
         }
         let length = rest.get(1..5).ok_or(BROKEN)?.get_u32_le() as usize;
-        rest = rest.get(5..).and_then(|data| data.get(length..)).ok_or(BROKEN)?;
+        let data = rest.get(5..).and_then(|data| data.get(..length)).ok_or(BROKEN)?;
+        rest = &rest[5 + length..];
+        if id == FEATURE_FEDERATED {
+            if token.replace(federated(data)?).is_some() {
+                return Err("two tokens");
+            }
+            out.put_u8(FEATURE_FEDERATED);
+            out.put_u32_le(0);
+        }
         if id == FEATURE_UTF8 {
             out.put_u8(FEATURE_UTF8);
             out.put_u32_le(1);
             out.put_u8(1);
         }
     }
+}
+
+/// The token of a login by a token that the client brings with it. No nonce was given, so none may come back.
+fn federated(data: &[u8]) -> Result<Token, &'static str> {
+    const BROKEN: &str = "malformed FEDAUTH feature";
+    let (options, mut rest) = data.split_first().ok_or(BROKEN)?;
+    if options >> 1 != SECURITY_TOKEN {
+        return Err("a library of FEDAUTH that is not known");
+    }
+    if rest.len() < 4 {
+        return Err(BROKEN);
+    }
+    let length = rest.get_u32_le() as usize;
+    if rest.len() != length || length == 0 || !length.is_multiple_of(2) {
+        return Err(BROKEN);
+    }
+    Ok(Token { text: utf16(rest)?, echo: options & 1 != 0 })
 }

@@ -5,7 +5,7 @@
 //! | [`server`] | the listener |
 //! | `connection` | one connection: prelogin, TLS, login, then requests to a session thread |
 //! | `packet` | packets and messages |
-//! | `prelogin`, `tls`, `login` | how a connection begins |
+//! | `prelogin`, `tls`, `login`, `federated` | how a connection begins |
 //! | `request`, `dispatch` | batches, transaction requests, and who answers them |
 //! | `rpc`, `declare`, `prepared`, `cursor`, `describe` | remote procedure calls and the procedures that the protocol itself knows |
 //! | `types_decode`, `types_encode`, `metadata`, `collation` | values and types on the wire |
@@ -21,6 +21,7 @@ mod cursor;
 mod declare;
 mod describe;
 mod dispatch;
+mod federated;
 mod login;
 mod metadata;
 mod packet;

@@ -7,6 +7,7 @@ const ENCRYPTION: u8 = 0x01;
 const INSTANCE: u8 = 0x02;
 const THREAD: u8 = 0x03;
 const MARS: u8 = 0x04;
+const FEDERATED: u8 = 0x06;
 const END: u8 = 0xFF;
 
 const OFF: u8 = 0x00;
@@ -30,11 +31,20 @@ pub enum Reach {
     Refused,
 }
 
-/// Reads a client's prelogin and gives the answer with what was agreed.
+/// What server and client agreed on.
+#[derive(Debug)]
+pub struct Agreed {
+    /// How far TLS reaches.
+    pub reach: Reach,
+    /// Whether the client announced a token, and was told that they are taken.
+    pub federated: bool,
+}
+
+/// Reads a client's prelogin and gives the answer with what was agreed; `tokens` are taken or unheard of.
 ///
 /// # Errors
 /// A message that is no prelogin.
-pub fn answer(body: &[u8], encryption: Encryption) -> Result<(Vec<u8>, Reach), &'static str> {
+pub fn answer(body: &[u8], encryption: Encryption, tokens: bool) -> Result<(Vec<u8>, Agreed), &'static str> {
     let asked = option(body, ENCRYPTION)?.and_then(|data| data.first().copied()).unwrap_or(NOT_SUPPORTED) & 0x0F;
     let (given, reach) = match (encryption, asked) {
         (Encryption::NotSupported, REQUIRED | ON) => (NOT_SUPPORTED, Reach::Refused),
@@ -47,9 +57,18 @@ pub fn answer(body: &[u8], encryption: Encryption) -> Result<(Vec<u8>, Reach), &
     };
     let mut version = SERVER_VERSION.to_vec();
     version.extend_from_slice(&[0, 0]);
-    let options: [(u8, &[u8]); 5] =
-        [(VERSION, &version), (ENCRYPTION, &[given]), (INSTANCE, &[0]), (THREAD, &[]), (MARS, &[0])];
-    Ok((encode(&options), reach))
+    let given = [given];
+    let federated = match option(body, FEDERATED)? {
+        None | Some([0]) => false,
+        Some([1]) => tokens,
+        Some(_) => return Err("FEDAUTHREQUIRED is neither 0 nor 1"),
+    };
+    let mut options: Vec<(u8, &[u8])> =
+        vec![(VERSION, &version), (ENCRYPTION, &given), (INSTANCE, &[0]), (THREAD, &[]), (MARS, &[0])];
+    if federated {
+        options.push((FEDERATED, &[1]));
+    }
+    Ok((encode(&options), Agreed { reach, federated }))
 }
 
 fn encode(options: &[(u8, &[u8])]) -> Vec<u8> {

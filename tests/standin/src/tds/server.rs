@@ -29,6 +29,12 @@ pub struct Settings {
     pub encryption: Encryption,
     /// Where to write `ca.pem`, for clients that verify the certificate.
     pub certificate_dir: Option<PathBuf>,
+    /// A file with certificate and key in PEM form, in place of a certificate made at start.
+    pub identity: Option<PathBuf>,
+    /// A file of Microsoft Entra tokens, read at each login: `TOKEN LOGIN` a line, or `TOKEN expired`.
+    pub tokens: Option<PathBuf>,
+    /// Where everybody is sent on to, once logged in: host and port.
+    pub route: Option<(String, u16)>,
 }
 
 /// Serves connections until dropped, which ends them all.
@@ -36,8 +42,12 @@ pub struct Settings {
 /// # Errors
 /// No certificate could be made or written, or the listener broke.
 pub async fn serve(listener: TcpListener, server: Arc<dyn Server>, settings: Settings) -> anyhow::Result<()> {
-    let acceptor = tls::acceptor(settings.certificate_dir.as_deref())?;
-    let shared = Arc::new(Shared { server, encryption: settings.encryption, acceptor });
+    let acceptor = match &settings.identity {
+        Some(file) => tls::identity(file)?,
+        None => tls::acceptor(settings.certificate_dir.as_deref())?,
+    };
+    let Settings { encryption, tokens, route, .. } = settings;
+    let shared = Arc::new(Shared { server, encryption, acceptor, tokens, route });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -169,7 +169,7 @@ async fn start(encryption: Encryption) -> (Config, Arc<AtomicBool>) {
     let script = Script::default();
     let dropped = Arc::clone(&script.dropped);
     tokio::spawn(async move {
-        serve(listener, Arc::new(script), Settings { encryption, certificate_dir: None }).await.unwrap();
+        serve(listener, Arc::new(script), Settings { encryption, ..Settings::default() }).await.unwrap();
     });
     let mut config = Config::new();
     config.host("127.0.0.1");

@@ -13,7 +13,8 @@ use std::task::{Context, Poll, ready};
 use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
@@ -45,14 +46,28 @@ pub fn acceptor(certificate_dir: Option<&Path>) -> anyhow::Result<TlsAcceptor> {
         std::fs::write(&file, authority_certificate.pem())
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
+    with_identity(
+        vec![certificate.der().clone(), authority_certificate.der().clone()],
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+    )
+}
+
+/// Takes certificate and key from a file in PEM form.
+///
+/// # Errors
+/// When the file cannot be read, or lacks one of them.
+pub fn identity(file: &Path) -> anyhow::Result<TlsAcceptor> {
+    let place = || format!("cannot use {}", file.display());
+    let chain = CertificateDer::pem_file_iter(file).with_context(place)?.collect::<Result<Vec<_>, _>>();
+    with_identity(chain.with_context(place)?, PrivateKeyDer::from_pem_file(file).with_context(place)?)
+}
+
+fn with_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> anyhow::Result<TlsAcceptor> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone(), authority_certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        )?;
+        .with_single_cert(chain, key)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

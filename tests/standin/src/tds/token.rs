@@ -115,6 +115,18 @@ pub fn transaction_ended(out: &mut Vec<u8>, descriptor: u64, committed: bool) {
     env_bytes(out, if committed { 9 } else { 10 }, &[], &descriptor.to_le_bytes());
 }
 
+/// ENVCHANGE: the client is to go elsewhere.
+pub fn routed(out: &mut Vec<u8>, host: &str, port: u16) {
+    let mut value = vec![0];
+    value.put_u16_le(port);
+    us_text(&mut value, host);
+    let mut body = vec![20];
+    body.put_u16_le(u16::try_from(value.len()).unwrap_or(u16::MAX));
+    body.extend(value);
+    body.put_u16_le(0);
+    env(out, &body);
+}
+
 /// ENVCHANGE: the connection was reset.
 pub fn connection_reset(out: &mut Vec<u8>) {
     env_bytes(out, 18, &[], &[]);
@@ -150,9 +162,7 @@ pub fn utf16(out: &mut Vec<u8>, text: &str) {
             out.extend_from_slice(&[byte, 0]);
         }
     } else {
-        for unit in text.encode_utf16() {
-            out.extend_from_slice(&unit.to_le_bytes());
-        }
+        out.extend(crate::utf16::bytes(text));
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Buf;
 
 use super::metadata::{Malformed, Sent, take, take_type_info, wire};
 use super::types_encode::{DAYS_TO_1900, swap_guid, time_size};
+use crate::utf16;
 use crate::value::{SqlType, Value};
 
 const NULL_PLP: u64 = u64::MAX;
@@ -82,17 +83,13 @@ fn partial_value(input: &mut &[u8], sent: &Sent) -> Result<Value, Malformed> {
 fn content(sent: &Sent, bytes: &[u8]) -> Value {
     match sent.sql_type {
         SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text => Value::Text(sent.collation.decode(bytes)),
-        SqlType::NChar(_) | SqlType::NVarChar(_) | SqlType::NText => Value::Text(utf16(bytes)),
+        SqlType::NChar(_) | SqlType::NVarChar(_) | SqlType::NText => Value::Text(utf16::text_of_bytes(bytes)),
         // XML says itself how it is encoded; clients send UTF-16, with or without a mark, or UTF-8.
-        SqlType::Xml if bytes.starts_with(&[0xFF, 0xFE]) => Value::Text(utf16(&bytes[2..])),
-        SqlType::Xml if bytes.get(1) == Some(&0) => Value::Text(utf16(bytes)),
+        SqlType::Xml if bytes.starts_with(&[0xFF, 0xFE]) => Value::Text(utf16::text_of_bytes(&bytes[2..])),
+        SqlType::Xml if bytes.get(1) == Some(&0) => Value::Text(utf16::text_of_bytes(bytes)),
         SqlType::Xml => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
         _ => Value::Bytes(bytes.to_vec()),
     }
-}
-
-fn utf16(bytes: &[u8]) -> String {
-    encoding_rs::UTF_16LE.decode_without_bom_handling(bytes).0.into_owned()
 }
 
 fn scalar(sql_type: SqlType, mut bytes: &[u8]) -> Result<Value, Malformed> {
@@ -260,7 +257,7 @@ mod tests {
             bytes.truncate(random.random_range(0..=bytes.len()));
             refused += u32::from(rpc::parse(&bytes).is_err());
             let _ = (request::batch(&bytes), request::transaction(&bytes), login::parse(&bytes));
-            let _ = prelogin::answer(&bytes, Encryption::Supported);
+            let _ = prelogin::answer(&bytes, Encryption::Supported, true);
             let _ = take_typed(&mut bytes.as_slice());
         }
         assert!(refused > 25_000);

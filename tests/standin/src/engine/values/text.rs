@@ -1,6 +1,7 @@
 //! Text: code page 1252, lengths in T-SQL's units, padding and cutting.
 
 use super::{collation, types};
+use crate::utf16;
 use crate::value::SqlType;
 
 /// Text as varchar of code page 1252 can hold it: other characters become `?`.
@@ -23,7 +24,7 @@ fn in_code_page(letter: char) -> bool {
 /// Bytes of a text in a type: UTF-16, UTF-8 or code page 1252.
 pub fn to_bytes(text: &str, ty: SqlType, collation: Option<&str>) -> Vec<u8> {
     if types::is_unicode(ty) || ty == SqlType::Xml {
-        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+        utf16::bytes(text).collect()
     } else if collation.is_some_and(collation::is_utf8) {
         text.as_bytes().to_vec()
     } else {
@@ -34,9 +35,7 @@ pub fn to_bytes(text: &str, ty: SqlType, collation: Option<&str>) -> Vec<u8> {
 /// The text in the bytes of a type.
 pub fn from_bytes(bytes: &[u8], ty: SqlType) -> String {
     if types::is_unicode(ty) {
-        let units: Vec<u16> =
-            bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)])).collect();
-        String::from_utf16_lossy(&units)
+        utf16::text_of_bytes(bytes)
     } else {
         encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()
     }
@@ -79,10 +78,10 @@ pub fn pad(text: String, ty: SqlType, utf8: bool, width: usize) -> String {
 
 /// A text's UTF-16 units.
 pub fn units(text: &str) -> Vec<u16> {
-    text.encode_utf16().collect()
+    utf16::units(text).collect()
 }
 
 /// The text of some UTF-16 units.
 pub fn from_units(units: &[u16]) -> String {
-    String::from_utf16_lossy(units)
+    utf16::text(units.iter().copied())
 }

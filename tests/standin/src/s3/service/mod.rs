@@ -119,6 +119,20 @@ pub(super) fn etag(value: &str) -> ETag {
     ETag::Strong(value.to_owned())
 }
 
+/// Encryption at rest, as a request asks for it.
+fn encryption(
+    algorithm: Option<&ServerSideEncryption>,
+    key: Option<String>,
+) -> S3Result<Option<(String, Option<String>)>> {
+    match (algorithm.map(ServerSideEncryption::as_str), key) {
+        (None, None) => Ok(None),
+        (Some("AES256"), None) => Ok(Some(("AES256".to_owned(), None))),
+        (Some("aws:kms"), key) => Ok(Some(("aws:kms".to_owned(), key))),
+        (None | Some("AES256"), Some(_)) => Err(s3_error!(InvalidArgument, "a key of KMS without aws:kms")),
+        (Some(_), _) => Err(s3_error!(InvalidArgument, "The encryption method specified is not supported")),
+    }
+}
+
 pub(super) fn check_key(key: &str) -> S3Result<()> {
     if key.len() > 1024 {
         return Err(s3_error!(KeyTooLongError, "Your key is too long"));
@@ -194,12 +208,14 @@ impl S3 for Service {
         let body = read(req.input.body.take()).await?;
         let sum = claims!(req).check(&body)?;
         let input = req.input;
+        let encryption = encryption(input.server_side_encryption.as_ref(), input.ssekms_key_id)?;
         faulty!(self, "PutObject", input.bucket, input.key, {
             let attributes = Attributes {
                 content_type: input.content_type,
                 content_encoding: input.content_encoding,
                 cache_control: input.cache_control,
                 metadata: input.metadata,
+                encryption,
             };
             let conditions = Conditions { if_match: input.if_match, if_none_match: input.if_none_match };
             let object = Kept::new(body, sum.clone(), attributes);
@@ -298,6 +314,7 @@ impl S3 for Service {
                     content_encoding: input.content_encoding,
                     cache_control: input.cache_control,
                     metadata: input.metadata,
+                    encryption: object.attributes.encryption,
                 };
             }
             let copy = Kept::new(object.body, object.sum, object.attributes);

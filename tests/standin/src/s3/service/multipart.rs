@@ -10,7 +10,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result};
 
-use super::{Service, check_key, checksum_type, claims, etag, faulty, read, show_sum, sums};
+use super::{Service, check_key, checksum_type, claims, encryption, etag, faulty, read, show_sum, sums};
 use crate::s3::checksum::{Algorithm, Claims, Sum};
 use crate::s3::fault::Operation;
 use crate::s3::store::{Attributes, Conditions};
@@ -24,6 +24,7 @@ impl Service {
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let input = req.input;
         check_key(&input.key)?;
+        let encryption = encryption(input.server_side_encryption.as_ref(), input.ssekms_key_id)?;
         let algorithm = input.checksum_algorithm.as_ref().map(|name| Algorithm::named(name.as_str())).transpose()?;
         let full_object = match input.checksum_type.as_ref().map(ChecksumType::as_str) {
             Some(kind) => kind == ChecksumType::FULL_OBJECT,
@@ -39,6 +40,7 @@ impl Service {
                     content_encoding: input.content_encoding,
                     cache_control: input.cache_control,
                     metadata: input.metadata,
+                    encryption,
                 },
                 parts: BTreeMap::new(),
             };

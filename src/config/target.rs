@@ -1,0 +1,132 @@
+//! `[target]`: the warehouse written, and where its tables go.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::resolve::{choice, duration, existing_rows, expand, optional, password, port, required, wrong};
+use super::{OnExistingRows, raw};
+use crate::error::Result;
+
+/// `[target]`.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Engine.
+    pub engine: Engine,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// Login.
+    pub login: Login,
+    /// TLS.
+    pub tls: Tls,
+    /// File of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Bound on connecting and logging in.
+    pub connect_timeout: Duration,
+    /// Bound on waiting for a lock.
+    pub lock_timeout: Duration,
+}
+
+/// A login of the target.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Name.
+    pub user: String,
+    /// Password; `None` where the server asks for none, as it may on a Unix socket.
+    pub password: Option<SecretString>,
+}
+
+/// The target's engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// TLS with the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// None.
+    Disable,
+    /// Encrypted, certificate not verified.
+    Require,
+    /// Encrypted, certificate and host name verified.
+    VerifyFull,
+}
+
+/// Where target tables go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaMap {
+    /// The source's schema in lower case.
+    Lower,
+    /// All into one schema.
+    One(String),
+    /// By source schema; those not named in lower case.
+    Map(BTreeMap<String, String>),
+}
+
+/// What of the target a batch's form depends on; needs no variable of its login.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    /// Engine.
+    pub engine: Engine,
+    /// Schemas.
+    pub schemas: SchemaMap,
+    /// What rows that are there before the first snapshot do.
+    pub on_existing_rows: OnExistingRows,
+}
+
+fn engine(raw: &raw::Target) -> Result<Engine> {
+    choice("target.engine", raw.engine.as_ref(), None, &[("postgres", Engine::Postgres)])
+}
+
+pub fn naming(raw: &raw::Target) -> Result<Naming> {
+    let schemas = match (optional("target.schema", raw.schema.as_ref())?, &raw.schema_map) {
+        (Some(_), Some(_)) => {
+            return Err(wrong("target.schema and target.schema_map are both set".to_owned()).advice("Keep one of them"));
+        }
+        (Some(schema), None) => SchemaMap::One(schema),
+        (None, Some(map)) => {
+            let expand =
+                |(source, target): (&String, &String)| Ok((source.clone(), expand("target.schema_map", target)?));
+            SchemaMap::Map(map.iter().map(expand).collect::<Result<_>>()?)
+        }
+        (None, None) => SchemaMap::Lower,
+    };
+    let on_existing_rows = existing_rows("target.on_existing_rows", raw.on_existing_rows.as_ref())?;
+    Ok(Naming { engine: engine(raw)?, schemas, on_existing_rows: on_existing_rows.unwrap_or(OnExistingRows::Fail) })
+}
+
+pub fn target(raw: &raw::Target) -> Result<Target> {
+    let tls = [("disable", Tls::Disable), ("require", Tls::Require), ("verify-full", Tls::VerifyFull)];
+    let verifying = choice("target.tls", raw.tls.as_ref(), Some(Tls::VerifyFull), &tls)?;
+    let ca_file = optional("target.ca_file", raw.ca_file.as_ref())?.map(PathBuf::from);
+    if ca_file.is_some() && verifying != Tls::VerifyFull {
+        return Err(wrong(
+            "target.ca_file is set, and target.tls is not \"verify-full\": nothing is verified".to_owned(),
+        )
+        .advice("Set target.tls = \"verify-full\", or leave ca_file out"));
+    }
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    Ok(Target {
+        engine: engine(raw)?,
+        host: required("target.host", raw.host.as_ref())?,
+        port: port("target.port", raw.port.as_ref(), 5432)?,
+        database: required("target.database", raw.database.as_ref())?,
+        login: Login {
+            user: required("target.user", raw.user.as_ref())?,
+            password: raw.password.as_ref().map(|raw| password("target.password", Some(raw))).transpose()?,
+        },
+        tls: verifying,
+        ca_file,
+        connect_timeout: duration("target.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?
+            .unwrap_or_default(),
+        lock_timeout: duration("target.lock_timeout", raw.lock_timeout.as_ref(), seconds(300))?.unwrap_or_default(),
+    })
+}
