@@ -86,7 +86,6 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     }
     let names: Vec<_> = found.iter().map(|found| found.table.name.clone()).collect();
     let gone = context.gone(&ledger, &names, missing, info.ignores_case).await?;
-    let some_can_be = !names.is_empty() || gone.is_empty();
     for (name, error) in gone {
         report.table_failed(&name, error);
     }
@@ -124,8 +123,8 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     for finding in findings {
         report.finding(finding);
     }
-    if !some_can_be || !flows.is_empty() && flows.iter().all(|flow| flow.blocked.is_some()) {
-        // Nothing may be captured yet, and nobody needs a cut.
+    if names.is_empty() || flows.iter().all(|flow| flow.blocked.is_some()) {
+        // Nothing may be captured yet, and nobody needs a cut: least of all to be waited for where no table is to be seen.
         report.retried(source.retried());
         return Ok(());
     }

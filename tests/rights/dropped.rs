@@ -69,6 +69,7 @@ async fn each_right_of_the_source_is_needed() -> anyhow::Result<()> {
             "GRANT SELECT ON SCHEMA::<schema> TO <reader>",
             "first check",
             &[
+                "exit Some(0)",
                 "source.include \\\"Sales.*\\\" lets no table through",
                 "GRANT SELECT ON SCHEMA::[Sales] TO [delsert_reader]",
             ],
