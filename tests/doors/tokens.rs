@@ -23,6 +23,7 @@ async fn a_token_is_read_anew_at_each_connect_and_never_printed() -> anyhow::Res
 
     fs::write(file("token"), token("good") + "\r\n")?;
     stage.configure(|text| text.replace(USUAL, &from_file))?;
+    stage.environment.push(("RUST_LOG".to_owned(), "trace".to_owned()));
     let outcome = stage.task(&["check"]).await?.expect(0)?;
     ensure!(!outcome.stderr.contains(PASSWORD), "a token was printed: {}", outcome.stderr);
     stage.task(&["extract"]).await?.expect(0)?;

@@ -31,6 +31,9 @@ pub const CANARY_KEY: &str = "canary-access-key";
 /// The secret of [`CANARY_KEY`].
 pub const CANARY_SECRET: &str = "Canary/Secret+Key=%41\"\\&'é";
 
+/// The session's token, without which [`CANARY_KEY`] is refused.
+pub const CANARY_SESSION: &str = "Canary/Session+Token=%41==";
+
 /// What a test waits for comes within this time, or the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -63,7 +66,7 @@ impl Stage {
         listener.set_nonblocking(true)?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let keys = Keys::one(ACCESS_KEY, SECRET_KEY).with(POOR_KEY, SECRET_KEY, Rights::None);
-        let keys = keys.with(CANARY_KEY, CANARY_SECRET, Rights::All);
+        let keys = keys.lent(CANARY_KEY, CANARY_SECRET, CANARY_SESSION);
         let objects = Arc::clone(&store);
         server.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;

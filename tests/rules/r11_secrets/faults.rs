@@ -3,18 +3,17 @@
 use anyhow::{Context, ensure};
 use standin::s3::{Fault, Moment};
 
-use super::super::stage::{CANARY_KEY, CANARY_SECRET, POOR_KEY, Stage};
+use super::super::stage::{CANARY_KEY, CANARY_SECRET, CANARY_SESSION, POOR_KEY, Stage};
 use super::super::watched::WatchedShop;
 use super::{set, try_task};
 use crate::support::relay::{Relay, Trap};
 
-/// Passwords and the session token of the stage's canaries.
+/// Passwords of the stage's canaries.
 const SOURCE: &str = "Cänary-Source%41\"\\&+/='1";
 const ADMIN: &str = "Cänary-Admin%41\"\\&+/='1";
 const TARGET: &str = "Cänary-Target%41\"\\&+/='1";
-const TOKEN: &str = "Canary/Session+Token=%41==";
 
-pub const CANARIES: [&str; 4] = [SOURCE, ADMIN, TARGET, TOKEN];
+pub const CANARIES: [&str; 4] = [SOURCE, ADMIN, TARGET, CANARY_SESSION];
 
 /// A shop whose ends are reached as canaries: three logins, a key and a session token.
 async fn canary_shop() -> anyhow::Result<WatchedShop> {
@@ -39,7 +38,7 @@ async fn canary_shop() -> anyhow::Result<WatchedShop> {
         ("TARGET_PASSWORD", TARGET),
         ("AWS_ACCESS_KEY_ID", CANARY_KEY),
         ("AWS_SECRET_ACCESS_KEY", CANARY_SECRET),
-        ("AWS_SESSION_TOKEN", TOKEN),
+        ("AWS_SESSION_TOKEN", CANARY_SESSION),
     ] {
         set(&mut shop.stage, name, value);
     }
