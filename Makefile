@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test model lint fmt memory idle soak
+.PHONY: help install build demo test model lint fmt memory idle soak fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ model: install ## Explore the protocol's model deeper than the tests do
 
 lint: install ## Check format, lints and documentation
 	cargo fmt --all --check
+	rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/*.rs
 	cargo clippy --workspace --bins -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
@@ -37,6 +38,7 @@ lint: install ## Check format, lints and documentation
 
 fmt: ## Format the code
 	cargo fmt --all
+	rustfmt --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/*.rs
 
 memory: install ## Measure the peak memory of check, extract and load of 1,000,000 rows (release build)
 	cargo build --workspace --bins --release
@@ -55,3 +57,6 @@ soak: install ## Kill real processes KILLS times (1000) under writes; or run HIS
 	else \
 		cargo build --workspace --bins && KILLS=$(KILLS) SEED=$(SEED) cargo run --quiet --example soak; \
 	fi
+
+fuzz: install ## Fuzz configuration, manifests, names and listings: RUNS=n inputs each (200000), TARGET=name for one
+	@RUNS=$(RUNS) TARGET=$(TARGET) KEEP=$(KEEP) scripts/fuzz.sh

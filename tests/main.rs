@@ -1,4 +1,4 @@
-//! Everything that needs a server, in one binary: real processes on free ports, ended with the test.
+//! Everything that needs a server, in one binary: real processes on free ports, ended with the test. And the corpus.
 
 #![allow(dead_code, reason = "the test ground offers more than the tests of today use")]
 
@@ -6,6 +6,7 @@ mod adventureworks;
 mod commands;
 mod comparator;
 mod contract;
+mod corpus;
 mod crash;
 mod ddl;
 mod doors;
