@@ -94,3 +94,30 @@ async fn a_key_whose_column_may_be_null_stops_the_table() -> anyhow::Result<()> 
     ensure!(error.contains("its key is (ID), but column 'ID' may be NULL"), "{error}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_with_a_filter_is_no_key() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::on(SourceOptions::default()).await?;
+    for statement in [
+        "CREATE TABLE dbo.Things (ID int NOT NULL, Active int NULL, Note nvarchar(max) NULL)",
+        "CREATE UNIQUE INDEX f ON dbo.Things (ID) WHERE Active IS NOT NULL",
+        "INSERT INTO dbo.Things VALUES (1, 1, N'one'), (1, NULL, N'old'), (1, NULL, N'older')",
+    ] {
+        shop.sql.run(statement).await?;
+    }
+    let refused = shop.sql.run("INSERT INTO dbo.Things VALUES (1, 2, N'another')").await;
+    ensure!(refused.is_err(), "the index is none");
+    let stopped = async |shop: &WatchedShop| {
+        let check = shop.stage.task(&["check"]).await?.expect(3)?.summary()?;
+        let table = check.table("dbo.Things")?;
+        ensure!(table["error_kind"] == "NoKey", "{table}");
+        anyhow::Ok(table["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let error = stopped(&shop).await?;
+    ensure!(error.contains("has no key that identifies a row"), "{error}");
+    // By the hand of somebody who takes it for a key.
+    shop.sql.run("EXEC sys.sp_cdc_enable_table N'dbo', N'Things', @role_name = NULL, @supports_net_changes = 0, @index_name = N'f'").await?;
+    let error = stopped(&shop).await?;
+    ensure!(error.contains("its key is (ID), but no unique index"), "{error}");
+    Ok(())
+}
