@@ -62,11 +62,10 @@ struct Lines<W>(W);
 
 impl<W: io::Write> io::Write for Lines<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        match std::str::from_utf8(event) {
-            Ok(text) => self.0.write_all(escape_json(text.trim_end_matches('\n')).as_bytes())?,
-            Err(_) => return self.0.write(event),
-        }
-        self.0.write_all(b"\n")?;
+        let Ok(text) = std::str::from_utf8(event) else { return self.0.write(event) };
+        // At once, line and end: events of other threads come between two writes.
+        let line = escape_json(text.trim_end_matches('\n')) + "\n";
+        self.0.write_all(line.as_bytes())?;
         Ok(event.len())
     }
 

@@ -44,7 +44,8 @@ fn part(text: &str) -> String {
         }
         return written + "\"";
     }
-    if text.is_empty() || text.contains(['.', '[', ']', '"', '*']) || text.trim() != text {
+    // One that begins with a hyphen would be an option of the command line.
+    if text.is_empty() || text.starts_with('-') || text.contains(['.', '[', ']', '"', '*']) || text.trim() != text {
         return format!("[{}]", text.replace(']', "]]"));
     }
     text.to_owned()
@@ -218,12 +219,13 @@ mod tests {
             ("U&\"a\"", "u&x"),
             ("'", "''; --"),
             ("*", "%_?"),
+            ("-", "--yes"),
             (&long, &long),
         ] {
             let table = TableName::new(schema, name);
             let written = table.to_string();
             assert_eq!(written.parse::<TableName>().unwrap(), table, "{written}");
-            assert!(!written.chars().any(is_unprintable), "{written:?}");
+            assert!(!written.chars().any(is_unprintable) && !written.starts_with('-'), "{written:?}");
             let pattern: Pattern = written.parse().unwrap();
             assert!(pattern.matches(&table, false), "{written}");
             assert!(!pattern.matches(&TableName::new(schema, format!("{name}x")), true), "{written}");

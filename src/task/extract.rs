@@ -333,6 +333,10 @@ impl<S: Source> Shared<S> {
         })?;
         let before = tail.as_ref().map_or(&opening.table, |tail| &tail.table);
         let course = flow::course::<S>(before, found, tail.as_ref(), self.context.config.sync.on_new_column)?;
+        // Whatever became of the key since: rows that it does not tell apart are not to be taken for one.
+        if let Some(error) = found.blocked.as_ref().filter(|error| error.kind() == Kind::NoKey) {
+            return Err(error.again());
+        }
         if let (Some(lost), true) = (course.lost.first(), known.looks == 0 || known.since != view.tail()) {
             // Only a catalogue read after the batch was written can say so.
             return Err(Error::new(Kind::Outdated, format!("column '{lost}' is gone")).advice("Run the task again"));

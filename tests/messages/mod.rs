@@ -70,7 +70,8 @@ impl Wrong<'_> {
         ensure!(summary["exit_code"] == self.code, "{what}: the summary says {}", summary["exit_code"]);
         let errors = summary["tables"].as_array().into_iter().flatten().map(|table| &table["error"]);
         let errors = std::iter::once(&summary["error"]).chain(errors).filter_map(|error| error.as_str());
-        let errors: Vec<_> = errors.collect();
+        // Of what servers and libraries say in several lines the log makes one.
+        let errors: Vec<_> = errors.map(|error| error.replace('\n', "\\n")).collect();
         let untold = errors.iter().find(|error| !outcome.stderr.contains(error.split("; ").next().unwrap_or_default()));
         ensure!(untold.is_none(), "{what}: the log does not hold {untold:?}: {said}");
         let message = errors.join(" | ");

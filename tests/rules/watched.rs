@@ -58,8 +58,13 @@ impl WatchedShop {
 
     /// Fails unless nothing is left over anywhere and the target equals the source.
     pub async fn expect_at_rest(&mut self) -> anyhow::Result<()> {
+        self.expect_tables_at_rest(&["dbo.Things"]).await
+    }
+
+    /// The same of other tables, which must be all that are synced.
+    pub async fn expect_tables_at_rest(&mut self, tables: &[&str]) -> anyhow::Result<()> {
         let (bucket, target) = (Bucket::at(&self.stage.endpoint, BUCKET), self.stage.target.connect().await?);
-        rest::expect_at_rest(&mut self.sql, &bucket, &target, &["dbo.Things"]).await
+        rest::expect_at_rest(&mut self.sql, &bucket, &target, tables).await
     }
 
     /// Fails unless the target holds exactly these rows.

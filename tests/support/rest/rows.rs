@@ -78,10 +78,34 @@ async fn describe(source: &mut Sql, schema: &str, name: &str) -> anyhow::Result<
                 (format!("CAST({here} AS nvarchar(max))"), format!("{there}::text"))
             }
             "date" => (format!("CONVERT(nvarchar(10), {here}, 23)"), format!("to_char({there}, 'YYYY-MM-DD')")),
-            // The text of it ends where the type's digits do.
-            "datetime2" => {
-                (format!("CONVERT(nvarchar(26), {here}, 121)"), format!("to_char({there}, 'YYYY-MM-DD HH24:MI:SS.US')"))
+            "money" | "smallmoney" => {
+                (format!("CAST(CAST({here} AS decimal(19,4)) AS nvarchar(60))"), format!("{there}::text"))
             }
+            // To the last bit.
+            "real" | "float" => (
+                format!("CONVERT(nvarchar(16), CAST(CAST({here} AS float) AS binary(8)), 2)"),
+                format!("upper(encode(float8send({there}::float8), 'hex'))"),
+            ),
+            "time" => {
+                (format!("CAST(CAST({here} AS time(6)) AS nvarchar(15))"), format!("to_char({there}, 'HH24:MI:SS.US')"))
+            }
+            "datetime" | "smalldatetime" => (
+                format!("CONVERT(nvarchar(23), {here}, 121) + N'000'"),
+                format!("to_char({there}, 'YYYY-MM-DD HH24:MI:SS.US')"),
+            ),
+            "datetime2" => (
+                format!("CONVERT(nvarchar(26), CAST({here} AS datetime2(6)), 121)"),
+                format!("to_char({there}, 'YYYY-MM-DD HH24:MI:SS.US')"),
+            ),
+            "datetimeoffset" => (
+                format!("CONVERT(nvarchar(26), CAST(SWITCHOFFSET({here}, '+00:00') AS datetime2(6)), 121)"),
+                format!("to_char({there} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"),
+            ),
+            "sql_variant" => (format!("CAST({here} AS nvarchar(4000))"), format!("{there}::text")),
+            "hierarchyid" | "timestamp" => (
+                format!("CONVERT(nvarchar(max), CAST({here} AS varbinary(892)), 2)"),
+                format!("upper(encode({there}, 'hex'))"),
+            ),
             "uniqueidentifier" => (format!("LOWER(CAST({here} AS nvarchar(36)))"), format!("{there}::text")),
             "binary" | "varbinary" => {
                 (format!("CONVERT(nvarchar(max), {here}, 2)"), format!("upper(encode({there}, 'hex'))"))
@@ -93,16 +117,23 @@ async fn describe(source: &mut Sql, schema: &str, name: &str) -> anyhow::Result<
         table.names.push(name.to_owned());
     }
     let key = format!(
-        "SELECT c.name FROM sys.indexes i
+        "SELECT c.name, i.index_id FROM sys.indexes i
          JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
          JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id
-         WHERE i.object_id = OBJECT_ID(N'{schema}.{name}') AND i.is_primary_key = 1 ORDER BY k.key_ordinal"
+         WHERE i.object_id = OBJECT_ID(N'{schema}.{name}') AND i.is_unique = 1 AND k.key_ordinal > 0
+         ORDER BY i.is_primary_key DESC, i.index_id, k.key_ordinal"
     );
+    // The primary key, or any: of unique rows each tells which they are.
+    let mut first = None;
     for row in source.rows(&key).await? {
+        let index = row.try_get::<i32, _>(1)?;
+        if *first.get_or_insert(index) != index {
+            break;
+        }
         let name = row.try_get::<&str, _>(0)?.context("NULL in the catalogue")?;
         table.key.extend(table.names.iter().position(|column| column == name));
     }
-    ensure!(!table.key.is_empty(), "{schema}.{name} has no primary key");
+    ensure!(!table.key.is_empty(), "{schema}.{name} has no unique index");
     Ok(table)
 }
 

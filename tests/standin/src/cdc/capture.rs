@@ -1,14 +1,14 @@
 //! Reading the log into the change tables.
 
 use crate::table::Ddl;
-use crate::value::SqlError;
+use crate::value::{SqlError, Value};
 
 use super::instance::Instance;
 use super::log::{Entry, LoggedRow, Transaction};
 use super::lsn::Lsn;
 use super::retype::Conversion;
 use super::scans::Progress;
-use super::split;
+use super::split::{self, SameKey};
 use super::state::{Mapping, State};
 
 /// One scan cycle: reads at most so many transactions. The caller holds the state's lock, so that a cycle becomes
@@ -26,7 +26,7 @@ pub fn cycle(state: &mut State, maxtrans: i64) -> Result<i64, SqlError> {
         }
         let Some(transaction) = state.log.take() else { break };
         progress.transactions += 1;
-        progress.commands += apply(&mut state.instances, &transaction, state.conversion);
+        progress.commands += apply(&mut state.instances, &transaction, state.conversion, state.same_key);
         let first = progress.range.map_or(transaction.commit, |(first, _)| first);
         progress.range = Some((first, transaction.commit));
         state.mapping.push(Mapping {
@@ -61,7 +61,7 @@ fn concerns(instance: &Instance, object_id: i32, commit: Lsn) -> bool {
 }
 
 /// Applies a transaction to all instances; returns how many changes were written.
-fn apply(instances: &mut [Instance], transaction: &Transaction, conversion: Conversion) -> i64 {
+fn apply(instances: &mut [Instance], transaction: &Transaction, conversion: Conversion, same: SameKey) -> i64 {
     let mut written = 0;
     for instance in instances.iter_mut() {
         let mut command = 0;
@@ -70,13 +70,13 @@ fn apply(instances: &mut [Instance], transaction: &Transaction, conversion: Conv
             match entry {
                 Entry::Row(row) if concerns(instance, row.change.object_id, transaction.commit) => {
                     if statement.first().is_some_and(|first| first.change.statement != row.change.statement) {
-                        command = write(instance, transaction.commit, command, &statement);
+                        command = write(instance, transaction.commit, command, &statement, same);
                         statement.clear();
                     }
                     statement.push(row);
                 }
                 Entry::Ddl(lsn, ddl) if concerns(instance, ddl.object_id, transaction.commit) => {
-                    command = write(instance, transaction.commit, command, &statement);
+                    command = write(instance, transaction.commit, command, &statement, same);
                     statement.clear();
                     if let Some(after) = &ddl.after {
                         instance.apply_ddl(after, ddl, (*lsn, transaction.time), conversion);
@@ -85,15 +85,17 @@ fn apply(instances: &mut [Instance], transaction: &Transaction, conversion: Conv
                 Entry::Row(_) | Entry::Ddl(..) => {}
             }
         }
-        command = write(instance, transaction.commit, command, &statement);
+        command = write(instance, transaction.commit, command, &statement, same);
         written += i64::from(command);
     }
     written
 }
 
 /// Writes a statement's rows; commands are numbered on from `command`, and the last number is returned.
-fn write(instance: &mut Instance, commit: Lsn, mut command: i32, rows: &[&LoggedRow]) -> i32 {
-    for step in split::steps(rows, &instance.key_positions()) {
+fn write(instance: &mut Instance, commit: Lsn, mut command: i32, rows: &[&LoggedRow], same: SameKey) -> i32 {
+    let collations: Vec<_> = instance.key.iter().map(|&ordinal| instance.columns[ordinal].collation).collect();
+    let same = |number: usize, before: &Value, after: &Value| same(collations[number], before, after);
+    for step in split::steps(rows, &instance.key_positions(), &same) {
         if instance.record(commit, command + 1, step.place, step.change) {
             command += 1;
         }

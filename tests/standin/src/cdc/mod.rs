@@ -46,6 +46,7 @@ use functions::Function;
 use jobs::Shared;
 pub use lsn::{LAST, Lsn, ZERO, decrement, increment};
 pub use retype::Conversion;
+use split::SameKey;
 pub use state::Image;
 use state::State;
 
@@ -300,6 +301,11 @@ impl Cdc {
     /// the common ones, which CDC knows itself.
     pub fn set_conversion(&self, conversion: Conversion) {
         self.shared.state.lock().conversion = conversion;
+    }
+
+    /// Says which updates leave a key what it was, so that they are not split.
+    pub fn set_same_key(&self, same: SameKey) {
+        self.shared.state.lock().same_key = same;
     }
 
     /// Lets the next cleanups fail with that number; `None` if no cleanup fails so.

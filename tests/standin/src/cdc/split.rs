@@ -15,6 +15,9 @@ use super::log::LoggedRow;
 use super::lsn::Lsn;
 use super::packed::{Packed, pack};
 
+/// Whether two values of a key's column of that collation are one.
+pub type SameKey = fn(Option<&'static str>, &Value, &Value) -> bool;
+
 /// A row's fate, by the source table's columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RowChange<'a> {
@@ -36,10 +39,12 @@ pub struct Step<'a> {
 }
 
 /// The changes that one statement made to one table, in the order in which they took effect. `key` holds the
-/// positions of the key's columns.
-pub fn steps<'a>(rows: &[&'a LoggedRow], key: &[usize]) -> Vec<Step<'a>> {
+/// positions of the key's columns, and `same` says of two values of the key's column of that number whether they are one.
+pub fn steps<'a>(rows: &[&'a LoggedRow], key: &[usize], same: &dyn Fn(usize, &Value, &Value) -> bool) -> Vec<Step<'a>> {
     let is_moved = |row: &LoggedRow| match &row.change.kind {
-        ChangeKind::Update(before, after) => key.iter().any(|&at| before.get(at) != after.get(at)),
+        ChangeKind::Update(before, after) => {
+            key.iter().enumerate().any(|(number, &at)| !same(number, &before[at], &after[at]))
+        }
         ChangeKind::Insert(_) | ChangeKind::Delete(_) => false,
     };
     if !rows.iter().any(|row| is_moved(row)) {
@@ -155,7 +160,7 @@ mod tests {
     /// Operation, key, and the place's last byte of each step.
     fn told(rows: &[LoggedRow]) -> Vec<(char, i64, u8)> {
         let rows: Vec<&LoggedRow> = rows.iter().collect();
-        steps(&rows, &[0])
+        steps(&rows, &[0], &|_, before, after| before == after)
             .into_iter()
             .map(|step| {
                 let (operation, row) = match step.change {

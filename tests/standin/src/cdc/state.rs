@@ -15,6 +15,7 @@ use super::lsn::Lsn;
 use super::numbered::{Logged, Numbered};
 use super::retype::Conversion;
 use super::scans::Scans;
+use super::split::SameKey;
 
 /// A row of `cdc.lsn_time_mapping`.
 #[derive(Debug, Clone)]
@@ -73,6 +74,8 @@ pub struct State {
     pub idle: Duration,
     /// How the server converts values whose column changes its type.
     pub conversion: Conversion,
+    /// Whether an update leaves a key's value what it was; else it is split.
+    pub same_key: SameKey,
     /// How the next cleanups fail.
     pub cleanup_failures: VecDeque<Failure>,
     next_object_id: i32,
@@ -91,6 +94,7 @@ impl State {
             scans: Scans::default(),
             idle: Duration::from_mins(5),
             conversion: |_, _, _| None,
+            same_key: |_, before, after| before == after,
             cleanup_failures: VecDeque::new(),
             next_object_id: 1_900_000_000,
         }

@@ -151,6 +151,7 @@ fn new_table(catalog: &mut Catalog, spec: TableSpec) -> anyhow::Result<Table> {
             clustered: true,
             columns: key,
             included: Vec::new(),
+            holding: None,
         });
     }
     Ok(table)

@@ -218,6 +218,9 @@ pub struct Index {
     pub columns: Vec<(i32, bool)>,
     /// INCLUDE: column ids.
     pub included: Vec<i32>,
+    /// A filter: of only the rows in which this column is not NULL.
+    #[serde(default)]
+    pub holding: Option<i32>,
 }
 
 /// A CHECK constraint.

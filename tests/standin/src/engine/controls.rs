@@ -12,12 +12,14 @@
 //! | `flavour @name` | makes it a server of Amazon's (`rds`) or Microsoft's (`azure`): its ways to enable, its jobs |
 //! | `orphan` | lets the database name another as dbo than the server does |
 //! | `policy @schema, @name, @table` | lets an enabled security policy filter a table |
+//! | `whole_updates @on` | no longer splits updates that change a key's spelling alone: a before- and an after-image |
 //! | `backup @name`, `restore @name, @new_broker` | keeps the database, brings it back |
 
 use std::time::Duration;
 
 use super::error::Result;
 use super::session::SqlSession;
+use super::values::collation;
 use crate::cdc::Outcome;
 use crate::session::Param;
 use crate::value::{SqlError, Value};
@@ -71,6 +73,23 @@ impl<'a> Orders<'a> {
     }
 }
 
+/// Whether two values of a key are one under its collation; bytes are compared without the zeros at their end.
+fn same_key(collation: Option<&'static str>, before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Text(before), Value::Text(after)) => {
+            collation::compare(collation.unwrap_or(collation::DEFAULT), before, after).is_eq()
+        }
+        (Value::Bytes(before), Value::Bytes(after)) => {
+            let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            before[..end(before)] == after[..end(after)]
+        }
+        (Value::DateTimeOffset(day, ticks, _), Value::DateTimeOffset(day_after, ticks_after, _)) => {
+            (day, ticks) == (day_after, ticks_after)
+        }
+        _ => before == after,
+    }
+}
+
 impl SqlSession {
     /// Runs a control; `None` if there is none of that name.
     pub fn control(&mut self, name: &str, params: &[Param]) -> Result<Option<Outcome>> {
@@ -105,6 +124,10 @@ impl SqlSession {
                 self.order_orphan()?;
             }
             "policy" => self.order_policy(&orders(&["@schema", "@name", "@table"])?)?,
+            "whole_updates" => {
+                let on = orders(&["@on"])?.number("@on", None)? != 0;
+                self.shared.cdc.set_same_key(if on { same_key } else { |_, before, after| before == after });
+            }
             "backup" => self.back_up(&orders(&["@name"])?)?,
             "restore" => self.restore(&orders(&["@name", "@new_broker"])?)?,
             _ => return Ok(None),

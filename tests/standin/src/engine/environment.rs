@@ -70,7 +70,8 @@ impl Environment {
     /// The table of that name, as `[[db.]schema.]table`.
     pub fn find_table(&self, parts: &[String]) -> Option<Arc<Table>> {
         let name = parts.last()?;
-        if name.starts_with('#') || name.starts_with('@') {
+        // A variable has no schema, but a table in one may be called like it.
+        if name.starts_with('#') || (name.starts_with('@') && parts.len() == 1) {
             return self.local.values().find(|table| same(&table.name, name)).cloned();
         }
         let database = parts.len().checked_sub(3).map_or(self.database.as_str(), |at| parts[at].as_str());

@@ -350,15 +350,13 @@ pub fn empty_table(id: i32, schema: String, name: String) -> Table {
 
 /// The index that a declaration makes.
 pub fn index_of(table: &Table, spec: &CreateIndex) -> Result<Index> {
-    let included = spec.included.iter().map(|name| (name.clone(), false)).collect::<Vec<_>>();
-    let included = included
-        .iter()
-        .map(|(name, _)| {
-            table.column(name).map(|column| column.id).ok_or_else(|| {
-                SqlError::new(1911, format!("Column name '{name}' does not exist in the target table or view."))
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let known = |name: &String| {
+        let unknown =
+            || SqlError::new(1911, format!("Column name '{name}' does not exist in the target table or view."));
+        table.column(name).map(|column| column.id).ok_or_else(unknown)
+    };
+    let holding = spec.holding.as_ref().map(known).transpose()?;
+    let included = spec.included.iter().map(known).collect::<Result<Vec<_>>>()?;
     if spec.clustered
         && let Some(other) = table.indexes.iter().find(|index| index.clustered)
     {
@@ -380,5 +378,6 @@ pub fn index_of(table: &Table, spec: &CreateIndex) -> Result<Index> {
         clustered: spec.clustered,
         columns: key_columns(table, &spec.columns)?,
         included,
+        holding,
     })
 }

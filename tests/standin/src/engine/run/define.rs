@@ -150,6 +150,7 @@ impl SqlSession {
                     clustered,
                     columns: key,
                     included: Vec::new(),
+                    holding: None,
                 };
                 table.indexes.push(index);
             }
@@ -276,7 +277,10 @@ fn foreign_key(
             .collect::<Result<_>>()?
     };
     let unique = found.indexes.iter().any(|index| {
-        index.unique && index.columns.len() == there.len() && index.columns.iter().all(|(id, _)| there.contains(id))
+        index.unique
+            && index.holding.is_none()
+            && index.columns.len() == there.len()
+            && index.columns.iter().all(|(id, _)| there.contains(id))
     });
     if !unique || own.len() != there.len() {
         return Err(SqlError::new(

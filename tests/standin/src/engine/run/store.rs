@@ -46,8 +46,10 @@ pub fn create_index(connection: &Connection, table: &Table, index: &Index) -> ru
         .collect();
     let place = if table.is_temporary() { "temp." } else { "main." };
     let unique = if index.unique { "UNIQUE " } else { "" };
+    let held = index.holding.and_then(|id| table.columns.iter().find(|column| column.id == id));
+    let filter = held.map(|column| format!(" WHERE {} IS NOT NULL", column_name(column))).unwrap_or_default();
     connection.execute_batch(&format!(
-        "CREATE {unique}INDEX {place}\"i{}_{}\" ON \"t{}\" ({})",
+        "CREATE {unique}INDEX {place}\"i{}_{}\" ON \"t{}\" ({}){filter}",
         table.id,
         index.id,
         table.id,

@@ -129,7 +129,7 @@ impl Cursor {
             {
                 let name = word.value.clone();
                 self.at += 1;
-                if name.chars().count() > 128 {
+                if name.encode_utf16().count() > 128 {
                     let start: String = name.chars().take(128).collect();
                     return Err(SqlError::new(
                         103,

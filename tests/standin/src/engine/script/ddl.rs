@@ -69,8 +69,19 @@ fn create_index(cursor: &mut Cursor, unique: bool, clustered: bool) -> Result<Ki
     let table = cursor.object()?;
     let columns = key_columns(cursor)?;
     let included = if cursor.word("include") { plain_columns(cursor)? } else { Vec::new() };
+    // A clustered index has no filter.
+    let holding = if clustered { None } else { filter(cursor)? };
     storage(cursor)?;
-    Ok(Kind::CreateIndex(Box::new(CreateIndex { name, unique, clustered, table, columns, included })))
+    Ok(Kind::CreateIndex(Box::new(CreateIndex { name, unique, clustered, table, columns, included, holding })))
+}
+
+/// The filter of an index: of all that T-SQL has, `WHERE column IS NOT NULL`.
+fn filter(cursor: &mut Cursor) -> Result<Option<String>> {
+    if !cursor.word("where") {
+        return Ok(None);
+    }
+    let column = cursor.name()?;
+    if cursor.words(&["is", "not", "null"]) { Ok(Some(column)) } else { Err(cursor.error()) }
 }
 
 fn drop_index(cursor: &mut Cursor) -> Result<Kind> {
@@ -307,8 +318,15 @@ pub fn constraint(cursor: &mut Cursor, column: Option<&str>) -> Result<Option<Co
         let _ = cursor.word("nonclustered");
         let columns = key_columns(cursor)?;
         storage(cursor)?;
-        let index =
-            CreateIndex { name: index_name, unique, clustered, table: Vec::new(), columns, included: Vec::new() };
+        let index = CreateIndex {
+            name: index_name,
+            unique,
+            clustered,
+            table: Vec::new(),
+            columns,
+            included: Vec::new(),
+            holding: None,
+        };
         return Ok(Some(ConstraintSpec { name, kind: ConstraintKind::Index(index) }));
     }
     let foreign = cursor.words(&["foreign", "key"]);

@@ -345,6 +345,8 @@ pub struct CreateIndex {
     pub columns: Vec<(String, bool)>,
     /// INCLUDE.
     pub included: Vec<String>,
+    /// WHERE this column IS NOT NULL.
+    pub holding: Option<String>,
 }
 
 /// Logins, users, roles and rights.

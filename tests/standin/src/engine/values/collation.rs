@@ -48,14 +48,48 @@ pub fn is_utf8(name: &str) -> bool {
 
 /// What a collation looks at.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part of the collation's name")]
 struct Sensitivity {
     binary: bool,
     case: bool,
     accent: bool,
+    kana: bool,
+    width: bool,
 }
 
 fn sensitivity(name: &str) -> Sensitivity {
-    Sensitivity { binary: name.contains("_BIN"), case: name.contains("_CS"), accent: !name.contains("_AI") }
+    let binary = name.contains("_BIN");
+    Sensitivity {
+        binary,
+        case: name.contains("_CS"),
+        accent: !name.contains("_AI"),
+        kana: binary || name.contains("_KS"),
+        width: binary || name.contains("_WS"),
+    }
+}
+
+/// A character as those compare that look neither at its width nor at its kana.
+fn plain(rules: Sensitivity, letter: char) -> char {
+    if letter.is_ascii() {
+        return letter;
+    }
+    let letter = if rules.width { letter } else { full_or_half(letter) };
+    match letter {
+        // Hiragana, as katakana.
+        '\u{3041}'..='\u{3096}' if !rules.kana => char::from_u32(u32::from(letter) + 0x60).unwrap_or(letter),
+        _ => letter,
+    }
+}
+
+/// A character in the width that most have.
+fn full_or_half(letter: char) -> char {
+    const KATAKANA: &str = "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン";
+    match letter {
+        '\u{3000}' => ' ',
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0).unwrap_or(letter),
+        '\u{ff61}'..='\u{ff9d}' => KATAKANA.chars().nth((u32::from(letter) - 0xff61) as usize).unwrap_or(letter),
+        _ => letter,
+    }
 }
 
 /// A letter without its accent.
@@ -110,6 +144,14 @@ fn compare_with(rules: Sensitivity, a: &str, b: &str) -> Ordering {
     if rules.binary {
         return a.encode_utf16().cmp(b.encode_utf16());
     }
+    let (left, right): (String, String);
+    let (a, b) = if a.is_ascii() && b.is_ascii() {
+        (a, b)
+    } else {
+        let plain = |text: &str| text.chars().map(|c| plain(rules, c)).collect::<String>();
+        (left, right) = (plain(a), plain(b));
+        (left.trim_end_matches(' '), right.trim_end_matches(' '))
+    };
     // Letters first, accents next, case last: the order of a dictionary.
     let key = |text: &str| text.chars().map(|c| weight(bare(lower(c)))).collect::<Vec<_>>();
     let accents = |text: &str| text.chars().map(lower).collect::<Vec<_>>();
@@ -123,7 +165,9 @@ fn compare_with(rules: Sensitivity, a: &str, b: &str) -> Ordering {
         // Lower case sorts before upper.
         .then_with(|| {
             if rules.case {
-                b.chars().map(char::is_lowercase).cmp(a.chars().map(char::is_lowercase)).then_with(|| a.cmp(b))
+                let cases = |text: &str| text.chars().map(char::is_lowercase).collect::<Vec<_>>();
+                let rest = || if rules.accent { a.cmp(b) } else { Ordering::Equal };
+                cases(b).cmp(&cases(a)).then_with(rest)
             } else {
                 Ordering::Equal
             }
@@ -135,6 +179,7 @@ pub fn fold(name: &str, text: &str) -> Vec<char> {
     let rules = sensitivity(name);
     text.chars()
         .map(|c| {
+            let c = plain(rules, c);
             let c = if rules.binary || rules.case { c } else { lower(c) };
             if rules.binary || rules.accent { c } else { bare(c) }
         })
@@ -163,5 +208,13 @@ mod tests {
         assert_eq!(compare("Latin1_General_BIN2", "B", "a"), Ordering::Less);
         assert_eq!(compare(DEFAULT, "B", "a"), Ordering::Greater);
         assert_eq!(compare(DEFAULT, "é", "f"), Ordering::Less);
+        assert_eq!(compare("Latin1_General_CS_AI", "é", "e"), Ordering::Equal);
+        assert_ne!(compare("Latin1_General_CS_AI", "É", "e"), Ordering::Equal);
+        assert_eq!(compare(DEFAULT, "Ａ１", "a1"), Ordering::Equal);
+        assert_eq!(compare(DEFAULT, "ｶ", "か"), Ordering::Equal);
+        for (a, b) in [("Ａ", "A"), ("ｶ", "カ"), ("か", "カ")] {
+            assert_ne!(compare("Latin1_General_CI_AS_KS_WS", a, b), Ordering::Equal, "{a} {b}");
+            assert_ne!(compare("Latin1_General_BIN2", a, b), Ordering::Equal, "{a} {b}");
+        }
     }
 }

@@ -58,6 +58,8 @@ fn index_row(table: &Table, index: Option<&Index>) -> Vec<Value> {
         Some(_) => (2, "NONCLUSTERED"),
     };
     let off = || bit(false);
+    let held = index.and_then(|index| index.holding);
+    let filter = held.and_then(|id| table.columns.iter().find(|column| column.id == id));
     let is = |test: fn(&Index) -> bool| bit(index.is_some_and(test));
     vec![
         int(table.id),
@@ -77,8 +79,8 @@ fn index_row(table: &Table, index: Option<&Index>) -> Vec<Value> {
         off(),
         bit(true),
         bit(true),
-        off(),
-        Value::Null,
+        bit(filter.is_some()),
+        filter.map_or(Value::Null, |column| text(format!("([{}] IS NOT NULL)", column.name))),
         Value::Null,
         off(),
         off(),
