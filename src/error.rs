@@ -252,9 +252,13 @@ const RESYNC: &str = "'delsert resync' for the table";
 
 /// The command that copies a table anew, as a shell takes it.
 fn resync(table: Option<&str>) -> String {
-    let table = table.unwrap_or("SCHEMA.NAME");
+    format!("delsert resync --table {} --yes", shell_word(table.unwrap_or("SCHEMA.NAME")))
+}
+
+/// A table's name as a shell takes it.
+pub fn shell_word(table: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    let quoted = if table.chars().all(is_plain) {
+    if table.chars().all(is_plain) {
         table.to_owned()
     } else {
         let escaped = table.chars().flat_map(|letter| {
@@ -262,8 +266,7 @@ fn resync(table: Option<&str>) -> String {
             escape.into_iter().chain([letter])
         });
         format!("\"{}\"", escaped.collect::<String>())
-    };
-    format!("delsert resync --table {quoted} --yes")
+    }
 }
 
 impl fmt::Display for Error {

@@ -57,6 +57,8 @@ matters! {
     CleanupJob,
     /// History is kept for a shorter time than the work may stand still.
     RetentionShort,
+    /// A table was not extracted for so long that its history ends soon.
+    HistoryEnding,
     /// Long texts and binaries that the application writes are refused once their columns are captured.
     TextSize,
     /// A column is encrypted by clients, and is left out.

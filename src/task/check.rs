@@ -14,7 +14,7 @@ use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle};
 use crate::bucket::{Created, Upload};
 use crate::config::{Config, Target as TargetConfig, literal};
 use crate::crash::{self, Step};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shell_word};
 use crate::finding::{Finding, Matter, Place};
 use crate::ledger::view::View;
 use crate::ledger::{Ledger, decide};
@@ -244,6 +244,16 @@ async fn find_work<S: Source>(
     let names: Vec<_> = flows.iter().map(|flow| flow.name().clone()).collect();
     let views = ledger.views(&names).await?;
     let tails = ledger.tails(&views).await;
+    for (flow, tail) in flows.iter().filter_map(|flow| Some((flow, tails.get(flow.name())?))) {
+        if idle::is_ending(tail, info) {
+            let hours = idle::age(tail, info).as_secs() / 3600;
+            let message = format!(
+                "its newest batch ended {hours} hours ago, and history is not kept twice as long: extract oftener, or keep it longer"
+            );
+            let command = format!("delsert extract --table {}", shell_word(&flow.name().to_string()));
+            report.finding(Finding::new(Matter::HistoryEnding, message).on(flow.name()).mend(Place::Shell, command));
+        }
+    }
     let (policy, may_enable) = (context.config.sync.on_new_column, context.config.source()?.enable_cdc);
     let mut places = Vec::with_capacity(flows.len());
     for flow in &flows {

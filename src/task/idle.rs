@@ -50,6 +50,11 @@ pub fn is_stale(tail: &Manifest, info: &SourceInfo) -> bool {
     age(tail, info) > info.retention.unwrap_or(DEFAULT_RETENTION) / 4
 }
 
+/// Whether a table's newest batch ended so long ago that the history behind it may soon be gone, if nobody renews it.
+pub fn is_ending(tail: &Manifest, info: &SourceInfo) -> bool {
+    age(tail, info) > info.retention.unwrap_or(DEFAULT_RETENTION) / 2
+}
+
 /// How long ago a table's newest batch ended.
 pub fn age(tail: &Manifest, info: &SourceInfo) -> Duration {
     let since = tail.committed.as_ref().map_or(tail.written_at, |committed| committed.utc);

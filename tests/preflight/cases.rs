@@ -19,6 +19,8 @@ pub struct Case {
     pub login: Login,
     /// Whether a check found nothing before.
     pub checked_before: bool,
+    /// Whether all tables were extracted before.
+    pub extracted_before: bool,
     /// Batches at the source that make it so.
     pub source: &'static [&'static str],
     /// Statements at the target that make it so.
@@ -44,6 +46,7 @@ pub const SOUND: Case = Case {
     what: "",
     login: Login::Administrator,
     checked_before: true,
+    extracted_before: false,
     source: &[],
     target: &[],
     other_target: false,
@@ -132,6 +135,17 @@ const JOBS: &[Case] = &[
         mend: "EXEC sys.sp_cdc_start_job",
         // What made it fail is no statement of check's.
         left: &["CaptureFailed"],
+        ..SOUND
+    },
+    Case {
+        what: "tables were not extracted for forty hours",
+        extracted_before: true,
+        source: &["EXEC sys.sp_standin_advance_clock @seconds = 144000"],
+        settled:
+            "SELECT CAST(CASE WHEN DATEDIFF(minute, MAX(m.tran_end_time), GETDATE()) < 5 THEN 1 ELSE 0 END AS bigint)
+             FROM cdc.lsn_time_mapping AS m",
+        tells: &["HistoryEnding"],
+        mend: "delsert extract --table dbo.Good",
         ..SOUND
     },
     Case {

@@ -79,6 +79,10 @@ impl Ground {
             let told = ground.check(&["check", "--strict"]).await?;
             ensure!(told.code == 0 && told.names().is_empty(), "the ground is not sound: {}", told.summary);
         }
+        if case.extracted_before {
+            let told = ground.check(&["extract"]).await?;
+            ensure!(told.code == 0, "the ground is not sound: {}", told.summary);
+        }
         Ok(ground)
     }
 
@@ -182,6 +186,12 @@ impl Ground {
             "shell" if statement.contains("sqlagent.enabled true") => {
                 self.source("EXEC sys.sp_standin_agent @running = 1").await
             }
+            "shell" if statement.starts_with("delsert ") => {
+                let arguments: Vec<_> = statement.split(' ').skip(1).collect();
+                let told = self.check(&arguments).await?;
+                ensure!(told.code == 0, "exit {}: {}", told.code, told.summary);
+                Ok(())
+            }
             _ => bail!("nobody knows how to type in at the {place}: {statement}"),
         }
     }
@@ -212,7 +222,7 @@ impl Ground {
         Ok(std::fs::write(self.stage.config_path(), toml::to_string(&config)?)?)
     }
 
-    /// Runs a check.
+    /// Runs a check, or another task.
     pub async fn check(&self, arguments: &[&str]) -> anyhow::Result<Told> {
         let outcome = tokio::time::timeout(Duration::from_mins(5), self.stage.task(arguments)).await??;
         let summary = outcome.summary().with_context(|| outcome.stderr.clone())?.0;

@@ -153,7 +153,8 @@ impl SqlServer {
     }
 
     async fn bounds_once(&mut self, tracked: Tracked<'_>, at: &Position) -> Result<Bounds> {
-        let platform = self.database().await?.platform;
+        // Not asked for: it is another statement for each window.
+        let platform = self.database.as_ref().map_or(describe::Platform::Server, |database| database.platform);
         cdc::bounds(&mut self.client, platform, tracked, at).await
     }
 
