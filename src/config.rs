@@ -12,7 +12,6 @@ mod source;
 mod target;
 
 pub use bucket::{Bucket, Compression, Encryption, Role};
-pub use lines::quoted;
 pub use resolve::parse_duration;
 pub use source::{Encrypt, Source, SourceLogin, Token};
 pub use target::{Engine, Login, Naming, SchemaMap, Target, Tls};

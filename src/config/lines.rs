@@ -1,16 +1,11 @@
 //! Lines of the configuration that mend something: each a section's head and keys that take the place of those there.
 
-use super::Config;
+use super::{Config, literal};
 use crate::error::Result;
 use crate::table::TableName;
 
-/// A text as TOML writes it, that reads back as itself.
-pub fn quoted(text: &str) -> String {
-    toml::Value::String(text.replace("${", "$${")).to_string()
-}
-
 fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let texts: Vec<_> = texts.into_iter().map(quoted).collect();
+    let texts: Vec<_> = texts.into_iter().map(literal).collect();
     format!("[{}]", texts.join(", "))
 }
 
@@ -30,12 +25,12 @@ impl Config {
         let options = self.options(table, same);
         let name = options.name.as_ref().unwrap_or(table).to_string();
         let excluded = options.exclude_columns.iter().map(String::as_str).chain(columns.iter().copied());
-        format!("[[table]]\nname = {}\nexclude_columns = {}", quoted(&name), list(excluded))
+        format!("[[table]]\nname = {}\nexclude_columns = {}", literal(&name), list(excluded))
     }
 
     /// The lines that say which columns of a `[[table]]` entry are left out.
     pub fn only_excluding(entry: &TableName, columns: &[&str]) -> String {
-        format!("[[table]]\nname = {}\nexclude_columns = {}", quoted(&entry.to_string()), list(columns.iter().copied()))
+        format!("[[table]]\nname = {}\nexclude_columns = {}", literal(&entry.to_string()), list(columns.iter().copied()))
     }
 
     /// The lines that give `[source]` these patterns under a key, `include` or `exclude`.
@@ -56,7 +51,7 @@ mod tests {
         let lines = config.excluding([&TableName::new("b", "it's \"${c}\"")]).unwrap();
         let read: toml::Table = lines.parse().unwrap();
         assert_eq!(read["source"]["exclude"].as_array().unwrap().len(), 2);
-        assert_eq!(read["source"]["exclude"][1].as_str(), Some("b.it's \"$${c}\""));
+        assert_eq!(read["source"]["exclude"][1].as_str(), Some("b.[it's \"$${c}\"]"));
         let lines = config.excluding_columns(&TableName::new("a", "t"), &["y"], same);
         assert_eq!(lines, "[[table]]\nname = \"A.T\"\nexclude_columns = [\"x\", \"y\"]");
         let lines = config.excluding_columns(&TableName::new("a", "u v"), &["y"], same);

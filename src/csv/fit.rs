@@ -1,5 +1,6 @@
 //! What a target's column holds of a value: the nearest it can hold, and what is lost on the way.
 
+use crate::config::literal;
 use crate::error::{Error, Kind};
 use crate::loss::{Loss, Policies};
 use crate::row::Cell;
@@ -176,7 +177,7 @@ pub fn refused(column: &str, fit: &Fit, loss: Loss, in_key: bool, nullable: bool
 /// A name as a key of TOML.
 fn toml_key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if bare { name.to_owned() } else { toml::Value::from(name).to_string() }
+    if bare { name.to_owned() } else { literal(name) }
 }
 
 #[cfg(test)]
