@@ -107,14 +107,14 @@ fn with_secret(text: &str) -> Option<String> {
     if text.contains("\"\"\"") || text.contains("'''") || text.contains(SECRET) || text.lines().any(is_open) {
         return None;
     }
-    let (mut written, mut in_map) = (false, false);
+    let (mut written, mut within) = (false, false);
     let secret = |(number, line): (usize, &str)| {
         if line.trim_start().starts_with('[') {
-            in_map = is_map(line);
+            within = is_map(line);
         }
         let Some(after) = line.find("password").map(|at| at + "password".len()) else { return line.to_owned() };
         let is_set = line[after..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with('=');
-        if !is_set || in_map || is_map(line) {
+        if !is_set || within || is_map(line) {
             return line.to_owned();
         }
         written = true;
