@@ -98,7 +98,7 @@ pub fn encoding(encoding: &str, database: &str, login: &str) -> Finding {
     );
     Finding::new(Matter::TargetEncoding, message)
         .mend(Place::Target, statement)
-        .mend(Place::Config, format!("[target]\ndatabase = {}", crate::config::quoted(&other)))
+        .mend(Place::Config, format!("[target]\ndatabase = {}", crate::config::literal(&other)))
 }
 
 /// The login may not make, or not use, `delsert`'s own schema.
