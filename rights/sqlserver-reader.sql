@@ -21,6 +21,12 @@ GRANT SELECT ON SCHEMA::<schema> TO <reader>;
 -- Capture instances, changes, commit times.
 GRANT SELECT ON SCHEMA::cdc TO <reader>;
 
+-- Whether capture runs, lags or fails; without it check says that it does not know.
+GRANT VIEW DATABASE STATE TO <reader>;
+
+-- Whether a security policy hides rows; without it check says that it does not know.
+GRANT VIEW DEFINITION TO <reader>;
+
 -- Only for capture instances of others that have a gating role:
 -- ALTER ROLE <gating_role> ADD MEMBER <reader>;
 
@@ -29,5 +35,16 @@ USE msdb;
 -- Lets the login be granted something there.
 IF DATABASE_PRINCIPAL_ID(N'<reader>') IS NULL CREATE USER <reader> FOR LOGIN <reader>;
 
+-- Whether the jobs of capture and cleanup are there, enabled and running; without these check says that it does not know.
+GRANT SELECT ON dbo.sysjobs TO <reader>;
+GRANT SELECT ON dbo.sysjobactivity TO <reader>;
+GRANT SELECT ON dbo.syssessions TO <reader>;
+
 -- How long history is kept. Not needed where source.retention tells it.
 IF OBJECT_ID(N'dbo.cdc_jobs') IS NOT NULL GRANT SELECT ON dbo.cdc_jobs TO <reader>;
+
+USE master;
+
+-- Whether SQL Server Agent runs. A right on the whole server: leave it out if that is too much, and check says that it does
+-- not know.
+GRANT VIEW SERVER STATE TO <reader>;

@@ -30,7 +30,11 @@ impl Config {
 
     /// The lines that say which columns of a `[[table]]` entry are left out.
     pub fn only_excluding(entry: &TableName, columns: &[&str]) -> String {
-        format!("[[table]]\nname = {}\nexclude_columns = {}", literal(&entry.to_string()), list(columns.iter().copied()))
+        format!(
+            "[[table]]\nname = {}\nexclude_columns = {}",
+            literal(&entry.to_string()),
+            list(columns.iter().copied())
+        )
     }
 
     /// The lines that give `[source]` these patterns under a key, `include` or `exclude`.

@@ -22,11 +22,6 @@ const CLASSES: &[Class] = &[
     Class { column: "nvarchar(20) COLLATE Latin1_General_CI_AS_KS_WS", spellings: &["カa", "カA", "カa  "] },
     Class { column: "nvarchar(20) COLLATE SQL_Latin1_General_CP1_CS_AS", spellings: &["aB", "aB ", "ａＢ"] },
     Class { column: "nvarchar(20) COLLATE Latin1_General_BIN2", spellings: &["aB", "aB ", "aB   "] },
-    Class { column: "varchar(20) COLLATE Latin1_General_100_BIN2_UTF8", spellings: &["é😀", "é😀 "] },
-    Class {
-        column: "varchar(20) COLLATE Latin1_General_100_CI_AS_SC_UTF8", spellings: &["é😀", "É😀", "é😀  "]
-    },
-    Class { column: "varchar(20) COLLATE Latin1_General_100_CI_AI_SC_UTF8", spellings: &["é", "E", "ê "] },
 ];
 
 /// What happens to a row of a key in one spelling on its way to the next.

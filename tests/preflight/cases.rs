@@ -408,6 +408,7 @@ const CONFIGURATION: &[Case] = &[
     },
     Case {
         what: "a column that is left out is not there",
+        checked_before: false,
         config: &[("[bucket]", "[[table]]\nname = \"dbo.Good\"\nexclude_columns = [\"Note\", \"Nothe\"]\n\n[bucket]")],
         tells: &["UselessOption"],
         mend: "exclude_columns = [\"Note\"]",

@@ -91,6 +91,13 @@ impl Ground {
         self.source(&format!("CREATE LOGIN [my reader] WITH PASSWORD = '{PASSWORD}'")).await?;
         self.source("CREATE USER [my reader] FOR LOGIN [my reader]").await?;
         self.source("USE master; GRANT VIEW SERVER STATE TO [my reader]").await?;
+        // msdb.dbo.cdc_jobs comes with the first job, whoever's it is, and stays.
+        self.source(
+            "CREATE TABLE dbo.Sooner (ID int NOT NULL PRIMARY KEY); EXEC sys.sp_cdc_enable_db;
+             EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Sooner', @role_name = NULL;
+             EXEC sys.sp_cdc_disable_db; DROP TABLE dbo.Sooner",
+        )
+        .await?;
         self.source(
             "USE msdb; CREATE USER [my reader] FOR LOGIN [my reader]; GRANT SELECT ON dbo.cdc_jobs TO [my reader];
              GRANT SELECT ON dbo.sysjobs TO [my reader]; GRANT SELECT ON dbo.sysjobactivity TO [my reader];

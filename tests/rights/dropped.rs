@@ -68,11 +68,7 @@ async fn each_right_of_the_source_is_needed() -> anyhow::Result<()> {
         (
             "GRANT SELECT ON SCHEMA::<schema> TO <reader>",
             "first check",
-            &[
-                "exit Some(0)",
-                "source.include \\\"Sales.*\\\" lets no table through",
-                "GRANT SELECT ON SCHEMA::[Sales] TO [delsert_reader]",
-            ],
+            &["exit Some(3)", "may not read the table", "GRANT SELECT ON [Sales].[Orders] TO [delsert_reader]"],
         ),
         (
             "GRANT SELECT ON SCHEMA::cdc TO <reader>",
@@ -81,18 +77,32 @@ async fn each_right_of_the_source_is_needed() -> anyhow::Result<()> {
         ),
         (
             "msdb: CREATE USER <reader> FOR LOGIN <reader>",
-            "reader's script again",
+            "reader's script",
             &["Cannot find the user 'delsert_reader'"],
         ),
         (
             "msdb: GRANT SELECT ON dbo.cdc_jobs TO <reader>",
             "second check",
-            &[
-                "how long the source keeps history",
-                "GRANT SELECT ON dbo.cdc_jobs TO [delsert_reader]",
-                "source.retention",
-            ],
+            &["GRANT SELECT ON dbo.cdc_jobs TO [delsert_reader]"],
         ),
+        ("GRANT VIEW DATABASE STATE TO <reader>", "first check", &["GRANT VIEW DATABASE STATE TO [delsert_reader]"]),
+        ("GRANT VIEW DEFINITION TO <reader>", "first check", &["GRANT VIEW DEFINITION TO [delsert_reader]"]),
+        (
+            "msdb: GRANT SELECT ON dbo.sysjobs TO <reader>",
+            "first check",
+            &["GRANT SELECT ON dbo.sysjobs TO [delsert_reader]"],
+        ),
+        (
+            "msdb: GRANT SELECT ON dbo.sysjobactivity TO <reader>",
+            "first check",
+            &["GRANT SELECT ON dbo.sysjobactivity TO [delsert_reader]"],
+        ),
+        (
+            "msdb: GRANT SELECT ON dbo.syssessions TO <reader>",
+            "first check",
+            &["GRANT SELECT ON dbo.syssessions TO [delsert_reader]"],
+        ),
+        ("GRANT VIEW SERVER STATE TO <reader>", "first check", &["GRANT VIEW SERVER STATE TO [delsert_reader]"]),
     ];
     let admin: &[Loss] = &[
         (
@@ -127,15 +137,15 @@ async fn each_right_of_the_target_is_needed() -> anyhow::Result<()> {
         (
             "GRANT CREATE ON DATABASE <database> TO <loader>",
             "first check",
-            &["The login may not create schema delsert", "CREATE SCHEMA \\\"delsert\\\" AUTHORIZATION"],
+            &["the login may not create schema delsert", "CREATE SCHEMA IF NOT EXISTS \\\"delsert\\\" AUTHORIZATION"],
         ),
     ];
     let in_schemas: &[Loss] = &[
         login,
         connect,
         ("CREATE SCHEMA IF NOT EXISTS delsert", "loader's script", &["schema \"delsert\" does not exist"]),
-        ("GRANT USAGE ON SCHEMA delsert TO <loader>", "first check", &["may not use its own schema", USAGE]),
-        ("GRANT CREATE ON SCHEMA delsert TO <loader>", "first check", &["may not use its own schema", USAGE]),
+        ("GRANT USAGE ON SCHEMA delsert TO <loader>", "first check", &["may not use delsert's own schema", USAGE]),
+        ("GRANT CREATE ON SCHEMA delsert TO <loader>", "first check", &["may not use delsert's own schema", USAGE]),
         ("CREATE SCHEMA IF NOT EXISTS <schema>", "loader's script", &["schema \"shop\" does not exist"]),
         ("GRANT USAGE ON SCHEMA <schema> TO <loader>", "first check", &["permission denied for schema shop", USAGE]),
         ("GRANT CREATE ON SCHEMA <schema> TO <loader>", "first check", &["permission denied for schema shop", USAGE]),

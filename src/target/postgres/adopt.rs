@@ -32,14 +32,15 @@ impl Difference {
 /// The refusal of a table for all that keeps it from being loaded into.
 pub fn refusal(name: &str, differences: &[Difference]) -> Error {
     let what: Vec<_> = differences.iter().map(|difference| difference.what.as_str()).collect();
-    let mends: Vec<_> = differences.iter().filter_map(|difference| difference.mend.as_deref()).collect();
-    let advice = if mends.is_empty() {
-        "Alter the table, set the types in 'columns' of its [[table]] entry, or rename it out of the way and run 'delsert check' again".to_owned()
-    } else {
-        format!("To mend it, run at the target: {}; then run 'delsert check' again", mends.join("; "))
-    };
     let message = format!("{name} is there, but not as it should be: {}", what.join("; "));
-    Error::new(Kind::TargetShape, message).advice(advice)
+    let error = Error::new(Kind::TargetShape, message);
+    let mut mends = differences.iter().filter_map(|difference| difference.mend.as_deref()).peekable();
+    if mends.peek().is_none() {
+        return error.advice(
+            "Alter the table, set the types in 'columns' of its [[table]] entry, or rename it out of the way and run 'delsert check' again",
+        );
+    }
+    mends.fold(error, |error, statement| error.mend(Place::Target, statement))
 }
 
 /// That rows are there which no batch brought, and which the first snapshot would delete.
@@ -51,7 +52,7 @@ pub fn foreign_rows(count: i64, all: bool) -> Difference {
 }
 
 /// What makes loads impossible or wrong, whatever a batch brings.
-pub fn hindrances(production: &Production) -> Vec<Difference> {
+pub fn hindrances(production: &Production, table: &TargetTable) -> Vec<Difference> {
     if !production.is_table() {
         let kind = match production.relation.kind.as_str() {
             "v" => "a view",
@@ -77,7 +78,30 @@ pub fn hindrances(production: &Production) -> Vec<Difference> {
         found.push(Difference::mended("row-level security hides rows of it from the login".to_owned(), mend));
     }
     found.extend(production.attached.iter().filter_map(|attached| hindrance(name, attached)));
+    found.extend(table.key.iter().filter_map(|&at| folding(production, &table.columns[at])));
     found
+}
+
+/// A key column in which texts are equal that the source tells apart.
+fn folding(production: &Production, wanted: &TargetColumn) -> Option<Difference> {
+    let present = shape::column(&production.relation, &wanted.name)?;
+    if !present.folds || wanted.sql_type.to_lowercase().contains("collate") {
+        return None;
+    }
+    let (shown, sql_type) = (&wanted.name, &wanted.sql_type);
+    let what = format!("key column '{shown}' has a collation by which different texts are equal");
+    let change = format!("ALTER COLUMN {} TYPE {sql_type} COLLATE pg_catalog.\"default\"", quote(shown));
+    Some(retyped(production, shown, what, &change))
+}
+
+/// What a column's other type mends. Types of a column that a view reads cannot be altered, and a view is not ours to
+/// drop.
+fn retyped(production: &Production, column: &str, what: String, change: &str) -> Difference {
+    let statement = format!("ALTER TABLE {} {change}", production.name);
+    match production.views_of(column).as_str() {
+        "" => Difference::mended(what, statement),
+        views => Difference::new(format!("{what}, and while {views} reads it nobody can alter that: {statement}")),
+    }
 }
 
 fn hindrance(table: &str, attached: &Attached) -> Option<Difference> {
@@ -136,7 +160,7 @@ fn hindrance(table: &str, attached: &Attached) -> Option<Difference> {
 
 /// What of a table that no batch was loaded into cannot be mended by adding columns.
 pub fn differences(production: &Production, table: &TargetTable, types: &[Type]) -> Vec<Difference> {
-    let mut found = hindrances(production);
+    let mut found = hindrances(production, table);
     if !production.is_table() {
         return found;
     }
@@ -213,30 +237,18 @@ fn of_column(
     if present.filled == Some(Filling::Virtual) {
         return;
     }
-    // Types of a column that a view reads cannot be altered, and a view is not ours to drop.
-    let retyped = |what: String, change: String| match production.views_of(shown).as_str() {
-        "" => Difference::mended(what, alter(change)),
-        views => {
-            Difference::new(format!("{what}, and while {views} reads it nobody can alter that: {}", alter(change)))
-        }
-    };
     let nullable = wanted.nullable && !is_key;
     if !holds(present.column_type, wanted_type) {
         let what = format!("column '{shown}' is {}, not {}", present.type_name, wanted.sql_type);
-        found.push(retyped(what, retype(present, wanted, wanted_type)));
+        found.push(retyped(production, shown, what, &retype(present, wanted, wanted_type)));
     } else if nullable && present.required == Some(Requirement::Domain) {
         let what =
             format!("column '{shown}' is NOT NULL by its domain {}, but the source allows NULL", present.type_name);
-        found.push(retyped(what, retype(present, wanted, wanted_type)));
+        found.push(retyped(production, shown, what, &retype(present, wanted, wanted_type)));
     }
     if nullable && present.required == Some(Requirement::Column) {
         let what = format!("column '{shown}' is NOT NULL, but the source allows NULL");
         found.push(Difference::mended(what, drop_not_null(production, present)));
-    }
-    if is_key && present.folds && !wanted.sql_type.to_lowercase().contains("collate") {
-        let what = format!("key column '{shown}' has a collation by which different texts are equal");
-        let change = format!("ALTER COLUMN {column} TYPE {} COLLATE pg_catalog.\"default\"", wanted.sql_type);
-        found.push(retyped(what, change));
     }
 }
 

@@ -136,7 +136,7 @@ impl<'a> PostgresLoad<'a> {
         let gone =
             || Error::new(Kind::TargetShape, format!("{name} is gone")).advice("Run 'delsert check', which makes it");
         let production = found.ok_or_else(gone)?;
-        let hindrances = adopt::hindrances(&production);
+        let hindrances = adopt::hindrances(&production, self.table);
         if !hindrances.is_empty() {
             return Err(adopt::refusal(name, &hindrances));
         }

@@ -187,15 +187,18 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
         // What batches were loaded into takes its form from them.
         Some(production) if was_loaded => {
             rights::check_table(transaction, server, table).await?;
-            let hindrances = adopt::hindrances(&production);
+            let hindrances = adopt::hindrances(&production, table);
             if !hindrances.is_empty() {
                 return Err(adopt::refusal(&objects.production, &hindrances));
             }
         }
         Some(production) => {
-            rights::check_table(transaction, server, table).await?;
             let is_new = generation.is_none();
             let differences = differences(transaction, server, (table, &types, is_new), &production).await?;
+            // Nothing but rights is in the way: those of a new table are told with all else.
+            if production.is_table() && !production.lacks.is_empty() && differences.len() == usize::from(is_new) {
+                rights::check_table(transaction, server, table).await?;
+            }
             if !differences.is_empty() {
                 // The first copy may have been committed since the watermark was read: then the rows are its.
                 return if self::generation(transaction, server, table).await? == generation {
@@ -242,8 +245,11 @@ async fn differences(
     };
     let (rows, all) =
         count.map_err(|error| server.failed(&format!("count the rows of {}", production.name), &error))?;
-    let mut differences =
-        if is_new || rows > 0 { adopt::differences(production, table, types) } else { adopt::hindrances(production) };
+    let mut differences = if is_new || rows > 0 {
+        adopt::differences(production, table, types)
+    } else {
+        adopt::hindrances(production, table)
+    };
     if rows > 0 && table.on_existing_rows == OnExistingRows::Fail {
         differences.push(adopt::foreign_rows(rows, all));
     }

@@ -55,8 +55,9 @@ pub fn holds(present: Type, wanted: Type) -> bool {
         }
         (NUMERIC, wanted_number) if INTEGERS.contains(&wanted_number) => {
             let needed = rank(&INTEGERS, wanted_number).and_then(|rank| [5, 10, 19].get(rank).copied());
-            let digits = ((present.modifier - 4) >> 16) - ((present.modifier - 4) & 0x7ff);
-            unbounded || needed.is_some_and(|needed| digits >= needed)
+            let (digits, scale) = ((present.modifier - 4) >> 16, (present.modifier - 4) & 0x7ff);
+            // With digits after the point it would print otherwise.
+            unbounded || scale == 0 && needed.is_some_and(|needed| digits >= needed)
         }
         (present_number, wanted_number) if TEXTS.contains(&present_number) && TEXTS.contains(&wanted_number) => {
             unbounded || (wanted.modifier != -1 && present.modifier >= wanted.modifier)

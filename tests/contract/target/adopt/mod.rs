@@ -42,13 +42,11 @@ fn turn_to(scene: &mut Scene<Server>, source: Table) -> anyhow::Result<()> {
 
 /// The message by which a check refuses the table, and the statements that it gives.
 async fn refused(scene: &mut Scene<Server>) -> (String, Vec<String>) {
-    let (kind, text) = failure(scene.target.prepare(&scene.table).await);
-    assert_eq!(kind, Kind::TargetShape, "{text}");
+    let error = scene.target.prepare(&scene.table).await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.kind(), Kind::TargetShape, "{text}");
     assert!(text.starts_with(&scene.source.name.to_string()), "{text}");
-    let statements = text.split_once("run at the target: ").map_or("", |(_, rest)| rest);
-    let statements = statements.split_once("; then run 'delsert check'").map_or("", |(statements, _)| statements);
-    let statements = statements.split("; ").filter(|statement| !statement.is_empty()).map(str::to_owned).collect();
-    (text, statements)
+    (text, error.mends().iter().map(|mend| mend.statement.clone()).collect())
 }
 
 /// What a check tells of a table that it adopts.

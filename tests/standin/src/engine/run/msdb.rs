@@ -1,4 +1,4 @@
-//! Users and rights in `msdb`, of which this server has one table to read: `dbo.cdc_jobs`.
+//! Users and rights in `msdb`, of which this server has a few tables to read.
 
 use super::super::catalog::{MsdbUser, same};
 use super::super::error::{Result, syntax};
@@ -48,7 +48,8 @@ fn run(users: &mut Vec<MsdbUser>, statement: &Security, jobs_table: bool, known:
         },
         Security::Permission { verb, permissions, on: Some((class, object)), principals } if class == "OBJECT" => {
             let table = object.last().map_or("", String::as_str);
-            if !same(table, "cdc_jobs") || !jobs_table {
+            let known = ["restorehistory", "sysjobs", "sysjobactivity", "syssessions"];
+            if !(known.iter().any(|known| same(table, known)) || same(table, "cdc_jobs") && jobs_table) {
                 return Err(no_principal("object", &object.join("."), "find"));
             }
             if permissions.iter().any(|right| right != "SELECT") {

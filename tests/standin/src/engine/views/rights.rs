@@ -43,8 +43,12 @@ pub fn check(environment: &Environment, view: &View) -> Result<()> {
         environment.is_member_of("db_owner") || rights.iter().any(|right| environment.granted(right, &[0]))
     };
     match view.name {
-        "cdc_jobs" if !environment.shared.cdc.has_jobs_table() => Err(invalid_object("msdb.dbo.cdc_jobs")),
-        "cdc_jobs" | "restorehistory" if !environment.may_read_msdb(view.name) => {
+        "cdc_jobs" if view.schema == "dbo" && !environment.shared.cdc.has_jobs_table() => {
+            Err(invalid_object("msdb.dbo.cdc_jobs"))
+        }
+        "cdc_jobs" | "restorehistory" | "sysjobs" | "sysjobactivity" | "syssessions"
+            if view.schema == "dbo" && !environment.may_read_msdb(view.name) =>
+        {
             Err(denied(view.name, "msdb", view.schema))
         }
         "dm_cdc_log_scan_sessions" | "dm_cdc_errors" | "dm_db_partition_stats"
