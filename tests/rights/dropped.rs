@@ -89,17 +89,17 @@ async fn each_right_of_the_source_is_needed() -> anyhow::Result<()> {
         ("GRANT VIEW DEFINITION TO <reader>", "first check", &["GRANT VIEW DEFINITION TO [delsert_reader]"]),
         (
             "msdb: GRANT SELECT ON dbo.sysjobs TO <reader>",
-            "first check",
+            "second check",
             &["GRANT SELECT ON dbo.sysjobs TO [delsert_reader]"],
         ),
         (
             "msdb: GRANT SELECT ON dbo.sysjobactivity TO <reader>",
-            "first check",
+            "second check",
             &["GRANT SELECT ON dbo.sysjobactivity TO [delsert_reader]"],
         ),
         (
             "msdb: GRANT SELECT ON dbo.syssessions TO <reader>",
-            "first check",
+            "second check",
             &["GRANT SELECT ON dbo.syssessions TO [delsert_reader]"],
         ),
         ("GRANT VIEW SERVER STATE TO <reader>", "first check", &["GRANT VIEW SERVER STATE TO [delsert_reader]"]),
