@@ -21,9 +21,6 @@ GRANT SELECT ON SCHEMA::<schema> TO <reader>;
 -- Capture instances, changes, commit times.
 GRANT SELECT ON SCHEMA::cdc TO <reader>;
 
--- Whether capture runs, lags or fails; without it check says that it does not know.
-GRANT VIEW DATABASE STATE TO <reader>;
-
 -- Whether a security policy hides rows; without it check says that it does not know.
 GRANT VIEW DEFINITION TO <reader>;
 
@@ -45,6 +42,6 @@ IF OBJECT_ID(N'dbo.cdc_jobs') IS NOT NULL GRANT SELECT ON dbo.cdc_jobs TO <reade
 
 USE master;
 
--- Whether SQL Server Agent runs. A right on the whole server: leave it out if that is too much, and check says that it does
--- not know.
+-- Whether SQL Server Agent runs, and capture lags or fails. A right on the whole server: where that is too much, and on
+-- Azure, GRANT VIEW DATABASE STATE TO <reader> in the database tells the latter, and check says what it does not know.
 GRANT VIEW SERVER STATE TO <reader>;

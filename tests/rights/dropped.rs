@@ -85,7 +85,6 @@ async fn each_right_of_the_source_is_needed() -> anyhow::Result<()> {
             "second check",
             &["GRANT SELECT ON dbo.cdc_jobs TO [delsert_reader]"],
         ),
-        ("GRANT VIEW DATABASE STATE TO <reader>", "first check", &["GRANT VIEW DATABASE STATE TO [delsert_reader]"]),
         ("GRANT VIEW DEFINITION TO <reader>", "first check", &["GRANT VIEW DEFINITION TO [delsert_reader]"]),
         (
             "msdb: GRANT SELECT ON dbo.sysjobs TO <reader>",
