@@ -12,23 +12,33 @@ const SURROGATES: u32 = 0x800;
 /// # Panics
 /// One of them stands for a surrogate here.
 pub fn text(units: impl IntoIterator<Item = u16>) -> String {
+    try_text(units).expect("the stand-in has no place for U+F000 to U+F7FF")
+}
+
+/// The text of some units; `None` if one of them stands for a surrogate here.
+pub fn try_text(units: impl IntoIterator<Item = u16>) -> Option<String> {
     let letters = char::decode_utf16(units).map(|decoded| match decoded {
         Ok(letter) => {
             let taken = (STANDS_FROM..STANDS_FROM + SURROGATES).contains(&u32::from(letter));
-            assert!(!taken, "the stand-in has no place for U+F000 to U+F7FF");
-            letter
+            (!taken).then_some(letter)
         }
-        Err(lone) => {
-            let stands = u32::from(lone.unpaired_surrogate()) - SURROGATES_FROM + STANDS_FROM;
-            char::from_u32(stands).unwrap_or(char::REPLACEMENT_CHARACTER)
-        }
+        Err(lone) => char::from_u32(u32::from(lone.unpaired_surrogate()) - SURROGATES_FROM + STANDS_FROM),
     });
     letters.collect()
 }
 
+/// As [`text_of_bytes`]; `None` if a character has no place here.
+pub fn try_text_of_bytes(bytes: &[u8]) -> Option<String> {
+    try_text(pairs(bytes))
+}
+
 /// The text of some bytes, the lower of a unit first; half a unit at the end is its lower byte.
 pub fn text_of_bytes(bytes: &[u8]) -> String {
-    text(bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)])))
+    text(pairs(bytes))
+}
+
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = u16> {
+    bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))
 }
 
 /// The units of a text.

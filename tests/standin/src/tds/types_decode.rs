@@ -33,13 +33,13 @@ fn take_value(input: &mut &[u8], sent: &Sent) -> Result<Value, Malformed> {
             if length == u16::MAX {
                 return Ok(Value::Null);
             }
-            Ok(content(sent, take(input, length.into())?))
+            content(sent, take(input, length.into())?)
         }
         wire::TEXT | wire::NTEXT | wire::IMAGE => {
             let length = take(input, 4)?.get_i32_le();
             match usize::try_from(length) {
                 Err(_) => Ok(Value::Null),
-                Ok(length) => Ok(content(sent, take(input, length)?)),
+                Ok(length) => content(sent, take(input, length)?),
             }
         }
         wire::VARIANT => {
@@ -74,22 +74,25 @@ fn partial_value(input: &mut &[u8], sent: &Sent) -> Result<Value, Malformed> {
     loop {
         let length = take(input, 4)?.get_u32_le() as usize;
         if length == 0 {
-            return Ok(content(sent, &bytes));
+            return content(sent, &bytes);
         }
         bytes.extend_from_slice(take(input, length)?);
     }
 }
 
-fn content(sent: &Sent, bytes: &[u8]) -> Value {
-    match sent.sql_type {
+fn content(sent: &Sent, bytes: &[u8]) -> Result<Value, Malformed> {
+    let utf16 = |bytes| {
+        utf16::try_text_of_bytes(bytes).map(Value::Text).ok_or("the stand-in has no place for U+F000 to U+F7FF")
+    };
+    Ok(match sent.sql_type {
         SqlType::Char(_) | SqlType::VarChar(_) | SqlType::Text => Value::Text(sent.collation.decode(bytes)),
-        SqlType::NChar(_) | SqlType::NVarChar(_) | SqlType::NText => Value::Text(utf16::text_of_bytes(bytes)),
+        SqlType::NChar(_) | SqlType::NVarChar(_) | SqlType::NText => utf16(bytes)?,
         // XML says itself how it is encoded; clients send UTF-16, with or without a mark, or UTF-8.
-        SqlType::Xml if bytes.starts_with(&[0xFF, 0xFE]) => Value::Text(utf16::text_of_bytes(&bytes[2..])),
-        SqlType::Xml if bytes.get(1) == Some(&0) => Value::Text(utf16::text_of_bytes(bytes)),
+        SqlType::Xml if bytes.starts_with(&[0xFF, 0xFE]) => utf16(&bytes[2..])?,
+        SqlType::Xml if bytes.get(1) == Some(&0) => utf16(bytes)?,
         SqlType::Xml => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
         _ => Value::Bytes(bytes.to_vec()),
-    }
+    })
 }
 
 fn scalar(sql_type: SqlType, mut bytes: &[u8]) -> Result<Value, Malformed> {
@@ -202,11 +205,11 @@ fn variant(bytes: &[u8]) -> Result<Value, Malformed> {
             let mut info = vec![kind, *low, *high];
             info.extend_from_slice(collation);
             let sent = take_type_info(&mut info.as_slice())?;
-            (sent.sql_type, content(&sent, input))
+            (sent.sql_type, content(&sent, input)?)
         }
         (wire::BIGVARBIN | wire::BIGBINARY, [low, high]) => {
             let sent = take_type_info(&mut &[kind, *low, *high][..])?;
-            (sent.sql_type, content(&sent, input))
+            (sent.sql_type, content(&sent, input)?)
         }
         (wire::DECIMALN | wire::NUMERICN, [precision, scale]) => {
             let sent = take_type_info(&mut &[kind, 17, *precision, *scale][..])?;
