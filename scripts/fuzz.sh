@@ -23,13 +23,13 @@ fi
 cp Cargo.lock fuzz/Cargo.lock
 for target in ${TARGET:-config manifest names listing}; do
     echo "fuzz: $target, $runs inputs"
-    corpus=fuzz/corpus/$target work=fuzz/work/$target
-    mkdir -p "$work"
+    corpus=fuzz/corpus/$target reached=fuzz/reached/$target
+    mkdir -p "$reached"
     # Without a sanitizer: there is no unsafe code here that it could find fault with.
     fuzz() { cargo +nightly fuzz run --sanitizer none "$target" "$@"; }
-    fuzz "$work" "$corpus" "fuzz/found/$target" -- \
+    fuzz "$reached" "$corpus" "fuzz/found/$target" -- \
         -dict="fuzz/dictionaries/$target" -runs="$runs" -timeout=20 -print_final_stats=1
     if [ "${KEEP:-}" = 1 ]; then
-        fuzz "$corpus" "$work" -- -set_cover_merge=1 -use_counters=0 -max_len=3000
+        fuzz "$corpus" "$reached" -- -set_cover_merge=1 -use_counters=0 -max_len=3000
     fi
 done
