@@ -52,7 +52,13 @@ fn parse(sql_type: &str) -> Shape {
     };
     let words = format!("{before} {}", facets.1);
     let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let numbers: Vec<u32> = facets.0.split(',').filter_map(|number| number.trim().parse().ok()).collect();
+    let facet = |text: &str| text.trim().parse::<u32>();
+    let Ok(numbers) =
+        facets.0.split(',').filter(|text| !text.trim().is_empty()).map(facet).collect::<Result<Vec<_>, _>>()
+    else {
+        // A negative scale, which rounds before the point.
+        return Shape::Other;
+    };
     let first = numbers.first().copied();
     let digits = u8::try_from(first.unwrap_or(6).min(6)).unwrap_or(6);
     match name.as_str() {
@@ -83,6 +89,7 @@ fn limit(column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
     use ColumnType as Source;
     const MOMENT: &str = "its values have more than that, which would be dropped unseen";
     const READ: &str = "the server would read its texts as well as it can, and round them unseen";
+    const UNKNOWN: &str = "it is not known to hold every digit, and what it does not hold would be rounded unseen";
     Ok(match (column_type, shape) {
         (Source::Text { .. }, Shape::Text(Some(chars))) => Limit::Chars(chars),
         (Source::Text { .. }, Shape::Padded(_)) => return Err("it fills texts up with blanks; take varchar"),
@@ -109,6 +116,14 @@ fn limit(column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
         ) => Limit::Digits(digits),
         (Source::Timestamp { .. } | Source::TimestampTz { .. }, Shape::Date) => Limit::Day,
         (Source::Timestamp { .. } | Source::TimestampTz { .. }, Shape::Time(_)) => return Err(MOMENT),
+        (
+            Source::Decimal { .. }
+            | Source::Float { .. }
+            | Source::Time { .. }
+            | Source::Timestamp { .. }
+            | Source::TimestampTz { .. },
+            Shape::Other,
+        ) => return Err(UNKNOWN),
         // As text, every digit has room.
         (Source::Time { .. } | Source::Timestamp { .. } | Source::TimestampTz { .. }, Shape::Text(_)) => {
             Limit::Digits(7)
@@ -147,6 +162,7 @@ mod tests {
             ("date", Shape::Date),
             ("jsonb", Shape::Other),
             ("citext", Shape::Other),
+            ("numeric(5,-2)", Shape::Other),
         ] {
             assert_eq!(parse(sql_type), shape, "{sql_type}");
         }
@@ -179,7 +195,10 @@ mod tests {
             (ColumnType::Timestamp { digits: 7 }, "date", Ok(Limit::Day)),
             (ColumnType::Timestamp { digits: 7 }, "text", Ok(Limit::Digits(7))),
             (ColumnType::TimestampTz { digits: 7 }, "time", Err(())),
-            (ColumnType::Time { digits: 7 }, "interval", Ok(Limit::Digits(6))),
+            (ColumnType::Time { digits: 7 }, "interval(0)", Err(())),
+            (ColumnType::Decimal { precision: 19, scale: 4 }, "money", Err(())),
+            (ColumnType::Decimal { precision: 19, scale: 4 }, "numeric(5,-2)", Err(())),
+            (ColumnType::Decimal { precision: 19, scale: 4 }, "numeric", Ok(Limit::None)),
             (ColumnType::Uuid, "char(36)", Ok(Limit::None)),
         ] {
             assert_eq!(limit(column_type, parse(sql_type)).map_err(drop), limited, "{column_type:?} {sql_type}");
