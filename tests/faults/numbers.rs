@@ -131,6 +131,7 @@ async fn each_number_that_does_not_pass_fails_fast_with_its_own_words() -> anyho
         (229, "fn_cdc_get_min_lsn", "GRANT SELECT ON SCHEMA::cdc TO [sa]"),
         (208, "fn_cdc_get_min_lsn", "dropped while the task ran"),
         (22_901, "fn_cdc_get_min_lsn", "Change data capture went off"),
+        (22_910, "fn_cdc_get_min_lsn", "Change data capture went off"),
         (3952, "fn_cdc_get_min_lsn", "ALLOW_SNAPSHOT_ISOLATION ON"),
         (18_456, "", "source.user and source.password"),
         (40_615, "", "firewall"),

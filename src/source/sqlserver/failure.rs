@@ -168,13 +168,13 @@ pub fn classify(place: &str, login: &str, error: &Driver) -> Error {
         | 40540 | 40613 | 42108 | 42109 | 20 | 64 | 233 | 997 | 10053 | 10054 | 10060 | 6005 => {
             Error::new(Kind::SourceUnreachable, message).advice("Try again: the server is failing over or restarting")
         }
-        229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22904 => {
+        229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22902 | 22904 => {
             Error::new(Kind::SourceRights, message).advice(rights::refused(number, login))
         }
         18456 => Error::new(Kind::SourceLogin, message).advice("Check source.user and source.password"),
         40615 => Error::new(Kind::SourceLogin, message)
             .advice("Let this machine's address through the server's firewall, in the portal or by sp_set_firewall_rule"),
-        22901 => Error::new(Kind::CaptureOff, message)
+        22901 | 22910 => Error::new(Kind::CaptureOff, message)
             .advice("Change data capture went off: run 'delsert check', which enables it if source.enable_cdc is true"),
         3952 => Error::new(Kind::SourceRefused, message)
             .advice("SNAPSHOT isolation was just turned off: run the task again, which reads committed rows; or ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON"),

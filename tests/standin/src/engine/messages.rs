@@ -81,6 +81,11 @@ const KNOWN: &[Known] = &[
     closes(4060, 11, "Cannot open database \"shop\" requested by the login. The login failed."),
     closes(18_456, 14, "Login failed for user 'sa'."),
     stays(22_901, 16, "The database 'shop' is not enabled for Change Data Capture."),
+    stays(
+        22_910,
+        16,
+        "The cleanup request for database 'shop' failed. The database is not enabled for Change Data Capture.",
+    ),
     closes(
         10_053,
         20,
