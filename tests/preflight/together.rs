@@ -40,6 +40,45 @@ async fn all_is_told_at_once_and_the_rest_goes_on() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A piece of each statement that looks at something.
+const STATEMENTS: &[&str] = &[
+    "AS owner_agrees",
+    "AS updateability",
+    "N''OBJECT'', N''UNMASK'') AS unmasks FROM sys.tables",
+    "AS is_inside",
+    "WHERE c.is_masked = 1",
+    "sys.security_predicates",
+    "AS usual_page",
+    "max text repl size",
+    "sys.dm_server_services",
+    "msdb.dbo.sysjobactivity",
+    "sys.dm_cdc_errors",
+];
+
+/// What a server refuses to tell is told to be unknown; the work goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_look_that_is_refused_is_a_finding_and_no_failure() -> anyhow::Result<()> {
+    let ground = Ground::start(&Case { login: Login::Reader, ..SOUND }).await?;
+    // So that there is something to look at in each.
+    ground
+        .source(
+            "CREATE TABLE dbo.Looked (ID int NOT NULL PRIMARY KEY, Code varchar(10) COLLATE Latin1_General_100_CI_AS_SC_UTF8 NULL, \
+             Note varchar(max) NULL)",
+        )
+        .await?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(!told.names().contains("Unreadable"), "unknown before anything is refused: {told}");
+    for statement in STATEMENTS {
+        let order =
+            format!("EXEC sys.sp_standin_inject @number = 229, @text = N'{statement}', @times = 1, @after_rows = 0");
+        ground.source(&order).await?;
+        let told = ground.check(&["check"]).await?;
+        ensure!(told.names().contains("Unreadable"), "{statement} is refused, and it is not told: {told}");
+        ensure!(told.code == 0 && told.summary["cut"].is_string(), "{statement} is refused: {told}");
+    }
+    Ok(())
+}
+
 /// A server on which nobody is sysadmin: an owner enables the database in the server's own way.
 async fn managed(flavour: &str) -> anyhow::Result<Ground> {
     let ground = Ground::start(&Case { login: Login::Owner, checked_before: false, ..SOUND }).await?;

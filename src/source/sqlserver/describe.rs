@@ -122,7 +122,7 @@ async fn retention(client: &mut Client, platform: Platform) -> Result<Option<u64
 
 /// Describes server, database and login.
 pub async fn describe(client: &mut Client, config: &Source, database: &Database) -> Result<SourceInfo> {
-    let minutes = retention(client, database.platform).await?;
+    let minutes = if config.retention.is_some() { None } else { retention(client, database.platform).await? };
     let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let name = told(&database.name).unwrap_or_else(|| config.database.clone());
     let mark = told(&database.broker);

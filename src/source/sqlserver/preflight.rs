@@ -54,10 +54,11 @@ pub async fn survey(
 ) -> Result<Preflight> {
     let (told, unknown) = (Preflight::default(), Vec::new());
     let mut survey = Survey { config, source, database, found, user: String::new(), told, unknown };
-    let server = client.batch(sql::SERVER).await?;
-    let Some(server) = server.first() else { return Ok(survey.told) };
-    survey.user = text(server, 0);
     survey.isolation();
+    let server = survey.ask(client, sql::SERVER, "who the login is in the database", String::new()).await?;
+    // All else is about that user.
+    let Some(server) = server.first() else { return Ok(survey.finish()) };
+    survey.user = text(server, 0);
     survey.owner_of_the_database(server);
     survey.rights(client, server).await?;
     survey.jobs(client, server).await?;
@@ -151,7 +152,7 @@ impl Survey<'_> {
             );
             let mut finding = Finding::new(Matter::Unreadable, message);
             for (_, grant) in std::mem::take(&mut self.unknown) {
-                if !finding.mend.iter().any(|mend| mend.statement == grant) {
+                if !grant.is_empty() && !finding.mend.iter().any(|mend| mend.statement == grant) {
                     finding = finding.mend(Place::Source, grant);
                 }
             }

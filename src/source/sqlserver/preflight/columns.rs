@@ -3,7 +3,7 @@
 use super::super::client::{Client, integer, text};
 use super::super::describe::Platform;
 use super::super::sql as common;
-use super::{Asked, Survey, ask, sql};
+use super::{Survey, sql};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
 use crate::table::{Column, ColumnType};
@@ -37,7 +37,7 @@ impl Survey<'_> {
         if large.is_empty() || self.database.platform == Platform::AzureDatabase {
             return Ok(());
         }
-        let Asked::Rows(rows) = ask(client, sql::TEXT_SIZE).await? else { return Ok(()) };
+        let rows = self.ask(client, sql::TEXT_SIZE, "how long captured texts may be", String::new()).await?;
         let Some(bytes) =
             rows.first().map(|row| integer(row, 0)).filter(|bytes| (0..i64::from(i32::MAX)).contains(bytes))
         else {
@@ -63,7 +63,7 @@ impl Survey<'_> {
         if !self.found.iter().any(|found| found.table.columns.iter().any(is_bytes)) {
             return Ok(());
         }
-        let Asked::Rows(rows) = ask(client, sql::CODE_PAGES).await? else { return Ok(()) };
+        let rows = self.ask(client, sql::CODE_PAGES, "the code pages of columns", String::new()).await?;
         let pages = rows.iter().map(|row| (text(row, 0), integer(row, 1), integer(row, 2)));
         let foreign: Vec<_> = pages.filter(|(_, page, usual)| page != usual).collect();
         for found in self.found {

@@ -83,7 +83,11 @@ impl Survey<'_> {
             return Ok(());
         }
         let names: Vec<_> = asked.iter().map(|(_, table)| table.clone()).collect();
-        let rows = client.batch(&sql::columns(&names)).await?;
+        let what = "which columns the tables have that leave some out";
+        let rows = self.ask(client, &sql::columns(&names), what, String::new()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
         for (entry, table) in asked {
             let is_its = |row: &&tiberius::Row| text(row, 0) == table.schema && text(row, 1) == table.name;
             let columns: Vec<_> = rows.iter().filter(is_its).map(|row| text(row, 2)).collect();

@@ -17,7 +17,14 @@ pub fn needs_owner(config: &Config, source: &Source) -> bool {
 
 /// What the login that enables and purges lacks for it.
 pub async fn owner(client: &mut Client, database: &str) -> Result<Option<Finding>> {
-    let rows = client.batch(sql::OWNER).await?;
+    let rows = match ask(client, sql::OWNER).await? {
+        Asked::Rows(rows) => rows,
+        Asked::Absent => return Ok(None),
+        Asked::Refused(error) => {
+            let message = format!("what the login that enables and purges may do is not known: {error}");
+            return Ok(Some(Finding::new(Matter::Unreadable, message)));
+        }
+    };
     let Some(row) = rows.first() else { return Ok(None) };
     let (login, user) = (text(row, 0), text(row, 1));
     if text(row, 5) == "READ_ONLY" {
@@ -76,7 +83,7 @@ impl Survey<'_> {
         } else if self.database.captures {
             self.gates(client).await?;
         }
-        let tables = client.batch(sql::TABLE_RIGHTS).await?;
+        let tables = self.ask(client, sql::TABLE_RIGHTS, "which tables it may read", String::new()).await?;
         for row in &tables {
             let Some(name) = self.table(&text(row, 0), &text(row, 1)).map(|found| found.table.name.clone()) else {
                 continue;
@@ -96,7 +103,7 @@ impl Survey<'_> {
         if !self.database.rights.is_empty() {
             return Ok(());
         }
-        let Asked::Rows(gates) = ask(client, sql::GATES).await? else { return Ok(()) };
+        let gates = self.ask(client, sql::GATES, "which roles may read the capture instances", String::new()).await?;
         for found in self.found {
             let Some(capture) = found.capture(&found.table) else { continue };
             let shut = gates.iter().find(|row| text(row, 0) == capture.instance.name && integer(row, 2) != 1);
@@ -116,7 +123,7 @@ impl Survey<'_> {
         if unmasks || !self.database.rights.is_empty() {
             return Ok(());
         }
-        let Asked::Rows(masked) = ask(client, sql::MASKED).await? else { return Ok(()) };
+        let masked = self.ask(client, sql::MASKED, "which columns are masked", String::new()).await?;
         for found in self.found {
             let name = &found.table.name;
             let is_it = |row: &&Row| text(row, 0) == name.schema && text(row, 1) == name.name;
@@ -136,8 +143,13 @@ impl Survey<'_> {
 
     /// A copy holds the rows that a filter lets the login see, and changes come of all.
     async fn filters(&mut self, client: &mut Client, sees_definitions: bool) -> Result<()> {
-        let Asked::Rows(filters) = ask(client, sql::FILTERS).await? else { return Ok(()) };
-        if !sees_definitions {
+        let (filters, refused) = match ask(client, sql::FILTERS).await? {
+            Asked::Rows(filters) => (filters, false),
+            // Of servers before 2016, which have none.
+            Asked::Absent => return Ok(()),
+            Asked::Refused(_) => (Vec::new(), true),
+        };
+        if refused || !sees_definitions {
             let grant = format!("GRANT VIEW DEFINITION TO {}", common::name(&self.user));
             self.unknown.push(("whether row-level security hides rows".to_owned(), grant));
         }

@@ -11,7 +11,7 @@ pub const SERVER: &str = "SELECT CAST(USER_NAME() AS nvarchar(128)) AS user_name
      CASE WHEN o.sid IS NULL OR o.sid = d.owner_sid THEN 1 ELSE 0 END AS owner_agrees, d.is_published, \
      CAST(@@VERSION AS nvarchar(400)) AS server_version, \
      CAST(SERVERPROPERTY('InstanceName') AS nvarchar(128)) AS instance_name, \
-     HAS_PERMS_BY_NAME(N'cdc', N'SCHEMA', N'SELECT') AS reads_changes, \
+     ISNULL(HAS_PERMS_BY_NAME(N'cdc', N'SCHEMA', N'SELECT'), 1) AS reads_changes, \
      HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK') AS unmasks, \
      HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
      FROM sys.databases AS d LEFT JOIN sys.database_principals AS o ON o.principal_id = 1 WHERE d.name = DB_NAME()";
@@ -23,9 +23,10 @@ pub const OWNER: &str = "SELECT CAST(SUSER_SNAME() AS nvarchar(128)) AS login_na
      CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability \
      FROM sys.databases AS d WHERE d.name = DB_NAME()";
 
-/// Of each table that the login sees, whether it may be read, and without masks.
+/// Of each table that the login sees, whether it may be read, and without masks. What the server does not tell (NULL), the
+/// copy finds out.
 pub const TABLE_RIGHTS: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name, \
-     HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'SELECT') AS reads, \
+     ISNULL(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'SELECT'), 1) AS reads, \
      HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'UNMASK') AS unmasks \
      FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_ms_shipped = 0";
 
