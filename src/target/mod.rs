@@ -6,6 +6,7 @@
 
 pub mod delsert;
 pub mod fits;
+pub mod pgwire;
 pub mod postgres;
 pub mod types;
 

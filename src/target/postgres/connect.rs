@@ -1,23 +1,14 @@
-//! The connection: address, TLS, and the settings that every session of ours has.
+//! The connection: the server's age, and the settings that every session of ours has.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use secrecy::ExposeSecret;
 use tokio_postgres::Client;
-use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Postgres;
-use super::failure::Server;
-use crate::config::{self, Tls};
+use super::failure::POSTGRESQL;
+use crate::config;
 use crate::error::{Kind, Result};
-use crate::target::delsert::quote;
-use crate::tls;
+use crate::target::pgwire::{Session, milliseconds};
 
 /// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(10);
@@ -31,65 +22,19 @@ impl Postgres {
     /// # Errors
     /// [`Kind::TargetUnreachable`], [`Kind::TargetTls`] or [`Kind::TargetLogin`], naming address and login.
     pub async fn open(target: &config::Target) -> Result<Self> {
-        let socket = target.host.starts_with('/');
-        let address = format!("{}:{}/{}", target.host, target.port, target.database);
-        let server = Server::new(address, target.login.user.clone());
-        let mut options = tokio_postgres::Config::new();
-        if socket {
-            options.host_path(&target.host);
-        } else {
-            options.host(&target.host);
-        }
-        // A Unix socket leaves the machine nowhere, and servers refuse TLS on it.
-        let plain = socket || target.tls == Tls::Disable;
-        options
-            .port(target.port)
-            .dbname(&target.database)
-            .user(&target.login.user)
-            .application_name("delsert")
-            .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
-            .connect_timeout(target.connect_timeout)
-            .keepalives(true)
-            .keepalives_idle(Duration::from_mins(1))
-            .keepalives_interval(Duration::from_secs(10))
-            .keepalives_retries(6);
-        if let Some(password) = &target.login.password {
-            options.password(password.expose_secret());
-        }
-        let tls = MakeRustlsConnect::new(client_config(target, &server)?);
-        let login = tokio::time::timeout(target.connect_timeout, options.connect(tls)).await;
-        let (client, mut connection) = login
-            .map_err(|_| server.error(Kind::TargetUnreachable, "did not answer within target.connect_timeout"))?
-            .map_err(|error| {
-                let failed = server.failed(&format!("log in as '{}'", target.login.user), &error);
-                server.granted_by(failed, |login| {
-                    format!("GRANT CONNECT ON DATABASE {} TO {login}", quote(&target.database))
-                })
-            })?;
-        let listener = server.clone();
-        let connection = tokio::spawn(async move {
-            // By reference: the reason must be kept before the connection goes and wakes those who wait.
-            if let Err(error) = (&mut connection).await {
-                listener.closed_by(&error);
-            }
-        });
-        let session = Self { client, server, connection, lock_timeout: target.lock_timeout };
-        let set_up = tokio::time::timeout(target.connect_timeout, set_up(&session)).await;
-        set_up.map_err(|_| session.server.error(Kind::TargetUnreachable, "fell silent after the login"))??;
-        Ok(session)
+        let postgres = Self { session: Session::open(&POSTGRESQL, target).await?, lock_timeout: target.lock_timeout };
+        let set_up = tokio::time::timeout(target.connect_timeout, set_up(&postgres)).await;
+        set_up.map_err(|_| postgres.session.server.error(Kind::TargetUnreachable, "fell silent after the login"))??;
+        Ok(postgres)
     }
-}
-
-/// A bound as the server takes it, to which zero would mean for ever.
-pub(super) fn milliseconds(bound: Duration) -> u128 {
-    bound.as_millis().clamp(1, i32::MAX as u128)
 }
 
 /// Settings that the meaning of our text, and the bounds of our waiting, depend on. The server's keepalives free a table
 /// whose worker's machine is gone; hidden rows are to be an error, not a table that differs. The database's own bound for a
 /// statement goes first, since it holds for what stands before. It is no start-up option: poolers refuse those.
-async fn set_up(session: &Postgres) -> Result<()> {
-    let Postgres { client, server, lock_timeout, .. } = session;
+async fn set_up(postgres: &Postgres) -> Result<()> {
+    let Postgres { session, lock_timeout } = postgres;
+    let Session { client, server, .. } = session;
     let settings = format!(
         "SET statement_timeout = 0; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; \
          SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = 1; \
@@ -116,69 +61,11 @@ async fn set_up(session: &Postgres) -> Result<()> {
 }
 
 /// Lifts a bound of the database's own: a load ends when its work is done, and a connection waits for its next table.
-async fn bound_by_us_alone(session: &Postgres, setting: &str) -> Result<()> {
+async fn bound_by_us_alone(session: &Session, setting: &str) -> Result<()> {
     let set = session.client.batch_execute(setting).await;
     set.map_err(|error| session.server.failed("set up the session", &error))
 }
 
 async fn version(client: &Client) -> Result<i32, tokio_postgres::Error> {
     client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)
-}
-
-fn client_config(target: &config::Target, server: &Server) -> Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| server.error(Kind::TargetTls, "cannot be reached by TLS").because(error))?;
-    if target.tls == Tls::Require {
-        let verifier = Arc::new(AnyCertificate(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
-    }
-    let mut roots = RootCertStore::empty();
-    if target.tls == Tls::VerifyFull {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = &target.ca_file {
-            roots.add_parsable_certificates(tls::authorities("target.ca_file", path)?.certificates);
-        }
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// `tls = "require"`: encrypted, whoever answers. The signatures are verified all the same.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

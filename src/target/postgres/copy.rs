@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 use sha2::{Digest, Sha256};
 use tokio_postgres::{CopyInSink, Transaction};
 
-use super::failure::{self, Server};
+use super::failure;
 use super::unpack::Unpacker;
 use crate::bucket::Bucket;
 use crate::digest;
@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::{Encoding, Part};
 use crate::target::TargetTable;
 use crate::target::delsert::{OPERATION, Objects, column_list, literal};
+use crate::target::pgwire::failure::Server;
 
 /// How much is sent at a time.
 const CHUNK: usize = 128 << 10;

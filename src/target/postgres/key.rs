@@ -6,11 +6,11 @@
 
 use tokio_postgres::GenericClient;
 
-use super::failure::Server;
 use super::shape::Type;
 use crate::error::{Error, Kind, Result};
 use crate::table::ColumnType;
 use crate::target::TargetTable;
+use crate::target::pgwire::failure::Server;
 
 const BOOLEAN: u32 = 16;
 const BYTEA: u32 = 17;

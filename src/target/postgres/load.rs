@@ -9,9 +9,8 @@ use std::time::Duration;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::attached::Production;
-use super::connect::milliseconds;
 use super::copy::Copier;
-use super::failure::{self, Server};
+use super::failure;
 use super::reshape::{self, Change, Occasion};
 use super::staging::Staging;
 use super::{adopt, attached, objects, prepare, read_watermark, shape};
@@ -21,6 +20,8 @@ use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
 use crate::target::delsert::{self, Objects, SCHEMA, quote};
+use crate::target::pgwire::failure::Server;
+use crate::target::pgwire::milliseconds;
 use crate::target::{Applied, Load, TargetTable, Watermark};
 
 /// From so many rows on, staging's statistics are worth gathering.

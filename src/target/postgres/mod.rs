@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`connect`] | address, TLS, session settings |
+//! | [`connect`] | the server's age, session settings |
 //! | [`failure`] | what the server says, as one of our kinds |
 //! | [`shape`] | tables as the catalogue has them, and types against types |
 //! | [`attached`] | the table that people read, with all that belongs to it |
@@ -31,18 +31,18 @@ pub mod unpack;
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio_postgres::GenericClient;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, GenericClient};
 use uuid::Uuid;
 
-use self::failure::Server;
 use self::load::{PostgresLoad, Waits};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
 use crate::table::Table;
 use crate::target::delsert::{self, NameRules, Objects};
+use crate::target::pgwire::Session;
+use crate::target::pgwire::failure::Server;
 use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
 
 /// Names have 63 bytes, no column may be called like one of the system's, and no schema begin like them.
@@ -55,16 +55,8 @@ const NAMES: NameRules = NameRules {
 /// A connection to PostgreSQL. Dropped, it is closed at once, which ends its transaction.
 #[derive(Debug)]
 pub struct Postgres {
-    client: Client,
-    server: Server,
-    connection: JoinHandle<()>,
+    session: Session,
     lock_timeout: Duration,
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
 }
 
 /// A table's objects under PostgreSQL's names.
@@ -80,8 +72,8 @@ impl Target for Postgres {
     }
 
     async fn describe(&mut self) -> Result<TargetInfo> {
-        let asked = self.client.query_one(DESCRIBE, &[]).await.and_then(|row| Description::try_from(&row));
-        let found = asked.map_err(|error| self.server.failed("describe itself", &error))?;
+        let asked = self.session.client.query_one(DESCRIBE, &[]).await.and_then(|row| Description::try_from(&row));
+        let found = asked.map_err(|error| self.session.server.failed("describe itself", &error))?;
         Ok(TargetInfo {
             findings: found.findings(),
             version: found.version,
@@ -95,17 +87,19 @@ impl Target for Postgres {
     }
 
     async fn prepare(&mut self, table: &TargetTable) -> Result<Prepared> {
-        prepare::prepare(&mut self.client, &self.server, table).await.map_err(|error| error.on(&table.source_name))
+        prepare::prepare(&mut self.session.client, &self.session.server, table)
+            .await
+            .map_err(|error| error.on(&table.source_name))
     }
 
     async fn watermark(&mut self, table: &TargetTable) -> Result<Option<Watermark>> {
-        let read = read_watermark(&self.client, &self.server, table).await;
+        let read = read_watermark(&self.session.client, &self.session.server, table).await;
         read.map_err(|error| error.on(&table.source_name))
     }
 
     async fn begin<'a>(&'a mut self, table: &'a TargetTable, patience: Duration) -> Result<PostgresLoad<'a>> {
         let waits = Waits { for_the_table: patience, within: self.lock_timeout };
-        let begun = PostgresLoad::begin(&mut self.client, &self.server, table, waits).await;
+        let begun = PostgresLoad::begin(&mut self.session.client, &self.session.server, table, waits).await;
         begun.map_err(|error| error.on(&table.source_name))
     }
 }

@@ -7,13 +7,13 @@ use tokio_postgres::{Client, Transaction};
 
 use super::adopt::Difference;
 use super::attached::{self, Production};
-use super::failure::Server;
 use super::{adopt, key, objects, read_watermark, rights, shape};
 use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
+use crate::target::pgwire::failure::Server;
 use crate::target::{Prepared, TargetTable};
 
 /// The advisory lock under which schemas are made: any constant that is ours.

@@ -2,10 +2,10 @@
 
 use tokio_postgres::GenericClient;
 
-use super::failure::Server;
 use super::{Finding, Matter, Place};
 use crate::error::{Error, Kind, Result};
 use crate::target::delsert::{Objects, quote};
+use crate::target::pgwire::failure::Server;
 use crate::target::{TargetTable, delsert};
 
 /// What a load does with a table that it did not make.

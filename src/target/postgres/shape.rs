@@ -2,9 +2,9 @@
 
 use tokio_postgres::{GenericClient, Row};
 
-use super::failure::Server;
 use crate::error::{Error, Kind, Result};
 use crate::target::delsert::OPERATION;
+use crate::target::pgwire::failure::Server;
 use crate::target::{TargetColumn, TargetTable};
 
 /// A type as the catalogue knows it: number and modifier, by which alone types are compared.

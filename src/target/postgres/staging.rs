@@ -2,11 +2,11 @@
 
 use tokio_postgres::Transaction;
 
-use super::failure::Server;
 use super::{prepare, shape};
 use crate::error::Result;
 use crate::target::TargetTable;
 use crate::target::delsert::{Objects, SCHEMA, literal};
+use crate::target::pgwire::failure::Server;
 
 /// Up to this size rows are deleted: that takes no lock that readers feel, and no new file. A larger one, be it of rows
 /// that are gone, is truncated, unless somebody reads it. A TRUNCATE takes some 40 ms on a disk, as long as deleting so much.

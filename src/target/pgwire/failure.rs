@@ -1,0 +1,194 @@
+//! What a server says when it fails, as one of our kinds.
+//!
+//! DETAIL and CONTEXT quote rows, and some messages quote a value: none of that is passed on. Hence a server's error is
+//! never chained as a cause; what may be said of it is put into the message.
+
+use std::fmt::Write;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_postgres::error::DbError;
+
+use crate::error::{Error, Kind};
+use crate::target::delsert::quote;
+use crate::tls::{Fault, Keys};
+
+/// What servers of a kind have in common.
+#[derive(Debug)]
+pub struct Product {
+    /// Name, as messages give it.
+    pub name: &'static str,
+    /// What decides about TLS with it.
+    pub keys: Keys,
+    /// The kind of an SQLSTATE that comes with a message.
+    pub kind: fn(&str, &str) -> Kind,
+    /// The way out, by kind and login.
+    pub advice: fn(Kind, &str) -> String,
+    /// The way out that an SQLSTATE alone tells.
+    pub advice_on: fn(&str) -> Option<&'static str>,
+}
+
+/// The server at the other end, as messages name it, and what it said when it closed the connection.
+#[derive(Debug, Clone)]
+pub struct Server {
+    product: &'static Product,
+    address: String,
+    login: String,
+    last_words: Arc<Mutex<Option<(Kind, String)>>>,
+}
+
+impl Server {
+    /// A server of a kind by `host:port/database` and login.
+    pub fn new(product: &'static Product, address: String, login: String) -> Self {
+        Self { product, address, login, last_words: Arc::default() }
+    }
+
+    /// The login.
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// An error of a kind, naming the server.
+    pub fn error(&self, kind: Kind, what: &str) -> Error {
+        Error::new(kind, format!("{} {} {what}", self.product.name, self.address)).advice(self.advice(kind))
+    }
+
+    /// Keeps why the connection ended, since those who wait for answers learn only that it did.
+    pub fn closed_by(&self, error: &tokio_postgres::Error) {
+        let (kind, said) = self.describe(error);
+        *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, said));
+    }
+
+    /// What a failure is; `doing` completes "cannot …".
+    pub fn failed(&self, doing: &str, error: &tokio_postgres::Error) -> Error {
+        if let Some(fault) = tls_fault(error) {
+            let message = format!("{self}: cannot {doing}: TLS fails, since the server {}", fault.what());
+            return Error::new(Kind::TargetTls, message).advice(fault.advice(&self.product.keys));
+        }
+        let (mut kind, mut said) = self.describe(error);
+        if error.is_closed()
+            && let Some(last) = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        {
+            (kind, said) = last;
+        }
+        let advised = error.code().and_then(|code| (self.product.advice_on)(code.code()));
+        Error::new(kind, format!("{self}: cannot {doing}: {said}"))
+            .advice(advised.map_or_else(|| self.advice(kind), str::to_owned))
+    }
+
+    /// The same error with the statement that grants what was refused, if it was a right; it is given the login.
+    pub fn granted_by(&self, error: Error, statement: impl FnOnce(&str) -> String) -> Error {
+        if error.kind() != Kind::TargetRights {
+            return error;
+        }
+        error.advice(format!("Let whoever may grant it: {}", statement(&quote(&self.login))))
+    }
+
+    /// The same error where a table of a schema was to be made, changed or used that should be the login's own.
+    pub fn owned_by(&self, error: Error, schema: &str, table: &str) -> Error {
+        let schema = quote(schema);
+        self.granted_by(error, |login| {
+            format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {login}; or, if the table is there and another's, ALTER TABLE {table} OWNER TO {login}")
+        })
+    }
+
+    fn advice(&self, kind: Kind) -> String {
+        (self.product.advice)(kind, &self.login)
+    }
+
+    /// The kind of a failure, and what may be said of it.
+    fn describe(&self, error: &tokio_postgres::Error) -> (Kind, String) {
+        if let Some(refusal) = error.as_db_error() {
+            return ((self.product.kind)(refusal.code().code(), refusal.message()), said_by(refusal));
+        }
+        of_driver(error)
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.product.name, self.address)
+    }
+}
+
+/// The kind of what failed on this side or in between, and what may be said of it.
+fn of_driver(error: &tokio_postgres::Error) -> (Kind, String) {
+    let text = error.to_string();
+    let mut causes = Vec::new();
+    let mut at = std::error::Error::source(error);
+    while let Some(cause) = at {
+        causes.push(cause.to_string());
+        at = cause.source();
+    }
+    if causes.iter().any(|cause| cause == "password missing") {
+        return (Kind::TargetLogin, "the server asks for a password, and target.password is not set".to_owned());
+    }
+    // The driver tells its own failures apart by their text alone.
+    let kind = match text.split(' ').collect::<Vec<_>>()[..] {
+        ["authentication", ..] => Kind::TargetLogin,
+        ["invalid", "configuration"] => Kind::Config,
+        ["error", "serializing" | "deserializing" | "encoding" | "parsing", ..]
+        | ["unexpected" | "invalid" | "expected" | "query", ..] => Kind::Internal,
+        _ => Kind::TargetUnreachable,
+    };
+    causes.insert(0, text);
+    causes.dedup();
+    (kind, causes.join(": "))
+}
+
+/// What is wrong in a failed handshake; `None` if that failed with the connection beneath.
+fn tls_fault(error: &tokio_postgres::Error) -> Option<Fault> {
+    if !error.to_string().starts_with("error performing TLS") {
+        return None;
+    }
+    let cause = std::error::Error::source(error)?;
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(io) => Some(Fault::in_text(&io.get_ref()?.downcast_ref::<rustls::Error>()?.to_string())),
+        None if cause.to_string().contains("does not support TLS") => Some(Fault::Plain),
+        None => Some(Fault::in_text(&cause.to_string())),
+    }
+}
+
+/// What the server said, without values: its message, the objects it names, its code.
+pub fn said_by(refusal: &DbError) -> String {
+    let code = refusal.code().code();
+    let mut said = match code.get(..2) {
+        Some("22") => without_values(refusal.message()),
+        // Raised by somebody's trigger or function: may hold anything.
+        Some("P0") => "a trigger or function raised an error".to_owned(),
+        _ => refusal.message().to_owned(),
+    };
+    for (what, name) in [("column", refusal.column()), ("constraint", refusal.constraint())] {
+        if let Some(name) = name.filter(|name| !said.contains(*name)) {
+            let _ = write!(said, ", {what} \"{name}\"");
+        }
+    }
+    format!("{said} (SQLSTATE {code})")
+}
+
+/// A message about data, with what it quotes left out: text in double quotes, and bytes.
+fn without_values(message: &str) -> String {
+    let message = message.split(": 0x").next().unwrap_or_default();
+    let (Some(open), Some(close)) = (message.find('"'), message.rfind('"')) else { return message.to_owned() };
+    // From the first quote to the last: a value may hold quotes itself.
+    let close = close.max(open + 1).min(message.len());
+    format!("{}\"…\"{}", &message[..open], message.get(close + 1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_left_out() {
+        for (message, expected) in [
+            ("invalid input syntax for type integer: \"4111-1111\"", "invalid input syntax for type integer: \"…\""),
+            ("value \"a\"b\" is out of range for type integer", "value \"…\" is out of range for type integer"),
+            ("invalid byte sequence for encoding \"UTF8\": 0xe9 0x20", "invalid byte sequence for encoding \"…\""),
+            ("value too long for type character varying(5)", "value too long for type character varying(5)"),
+            ("lone \"", "lone \"…\""),
+        ] {
+            assert_eq!(without_values(message), expected);
+        }
+    }
+}
