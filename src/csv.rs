@@ -14,9 +14,6 @@ use crate::loss::{Loss, Losses, Policies};
 use crate::row::{Cell, Operation};
 use crate::table::Table;
 
-/// The sentinel that a batch tries first.
-pub const FIRST_SENTINEL: &str = "\\N";
-
 /// How cells are written, where targets differ.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Dialect {
@@ -50,6 +47,7 @@ pub struct Encoder {
     dialect: Dialect,
     columns: Vec<Written>,
     collapse: bool,
+    longest_row: usize,
     buffer: Vec<u8>,
     /// Room for a text that is decoded.
     text: String,
@@ -79,6 +77,7 @@ impl Encoder {
             dialect,
             columns: columns.collect(),
             collapse,
+            longest_row: usize::MAX,
             buffer: Vec::with_capacity(256 * 1024),
             text: String::new(),
             column: 0,
@@ -88,6 +87,13 @@ impl Encoder {
             upserts: 0,
             deletes: 0,
         }
+    }
+
+    /// The same for a target that reads rows of so many bytes at most; `None` for any number.
+    #[must_use]
+    pub fn of_rows_up_to(mut self, longest: Option<usize>) -> Self {
+        self.longest_row = longest.unwrap_or(usize::MAX);
+        self
     }
 
     /// Rows upserted so far.
@@ -153,13 +159,21 @@ impl Encoder {
     /// Ends the row.
     ///
     /// # Errors
-    /// [`Kind::Internal`] for a cell too few.
+    /// [`Kind::Value`] for a row that is too long for the target, [`Kind::Internal`] for a cell too few.
     pub fn end(&mut self) -> Result<()> {
         if self.column != self.columns.len() {
             let message = format!("a row has {} cells, its table {} columns", self.column, self.columns.len());
             return Err(Error::new(Kind::Internal, message));
         }
         self.buffer.push(b'\n');
+        let length = self.buffer.len() - self.row.start;
+        if length > self.longest_row {
+            let message =
+                format!("a row has {length} bytes as text, and the target reads {} at most", self.longest_row);
+            return Err(Error::new(Kind::Value, message).advice(
+                "Give its longest columns shorter types by 'columns' of the table's [[table]] entry, with length = \"truncate\"; or leave one out with exclude_columns",
+            ));
+        }
         match self.operation {
             Operation::Upsert => self.upserts += 1,
             Operation::Delete => self.deletes += 1,
@@ -299,13 +313,15 @@ impl Encoder {
             self.take(Loss::Nul)?;
             return self.write_text(&text.replace('\0', "\u{FFFD}"));
         }
-        let mut text = text;
-        if let Limit::Chars(most) = self.columns[self.column].fit.limit
-            && let Some((end, _)) = text.char_indices().nth(most as usize)
-        {
+        let end = match self.columns[self.column].fit.limit {
+            Limit::Chars(most) => text.char_indices().nth(most as usize).map_or(text.len(), |(end, _)| end),
+            Limit::Octets(most) => text.floor_char_boundary(most as usize),
+            _ => text.len(),
+        };
+        if end < text.len() {
             self.take(Loss::Length)?;
-            text = &text[..end];
         }
+        let text = &text[..end];
         self.buffer.push(b'"');
         // A quote at most doubles: the output always fits.
         let start = self.buffer.len();

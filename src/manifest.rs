@@ -11,7 +11,7 @@ use crate::csv::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::loss::Losses;
 use crate::position::Position;
-use crate::table::Table;
+use crate::table::{Table, is_type};
 
 /// The version of the format that this code writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
@@ -181,6 +181,9 @@ pub struct Manifest {
     /// What was lost of values, as the configuration allows: times by column and loss.
     #[serde(default)]
     pub losses: Losses,
+    /// The target's types that the values were made to fit, by column, in order; empty where none is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
     /// How parts are written.
     pub encoding: Encoding,
     /// Parts, in order.
@@ -230,6 +233,10 @@ impl Manifest {
         let is_column = |name: &String| self.table.columns.iter().any(|column| column.name == *name);
         if backfill == self.added.is_empty() || !self.added.iter().all(is_column) {
             return Some("adds columns that are not its own, or none".to_owned());
+        }
+        let typed = self.types.len() == self.table.columns.len() || self.types.is_empty();
+        if !typed || !self.types.iter().all(|sql_type| is_type(sql_type)) {
+            return Some("has a type that is none, or not one for each of its columns".to_owned());
         }
         // In more digits than a count has: a sum that wraps could agree.
         let rows: u128 = self.parts.iter().map(|part| u128::from(part.rows)).sum();

@@ -104,3 +104,8 @@ impl Table {
 pub fn same_but_for_case(left: &str, right: &str) -> bool {
     left == right || left.to_lowercase() == right.to_lowercase()
 }
+
+/// Whether a text can stand where a type of a target is wanted, and is nothing more than that.
+pub fn is_type(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains([';', '\0', '"', '\'']) && !text.contains("--") && !text.contains("/*")
+}

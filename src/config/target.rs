@@ -47,6 +47,8 @@ pub struct Login {
 pub enum Engine {
     /// PostgreSQL.
     Postgres,
+    /// Amazon Redshift.
+    Redshift,
 }
 
 /// TLS with the target.

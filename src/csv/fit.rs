@@ -12,6 +12,10 @@ pub enum Limit {
     None,
     /// A text of so many characters.
     Chars(u32),
+    /// A text of so many bytes in UTF-8.
+    Octets(u32),
+    /// At least one byte, and at most so many: an empty field is read as NULL.
+    Varbyte(u32),
     /// A signed integer of so many bytes.
     Integer(u8),
     /// A decimal number.
@@ -58,6 +62,11 @@ pub fn nearest(cell: Cell<'_>, limit: Limit) -> (Cell<'_>, Option<Loss>) {
         (Cell::Timestamp(days, ticks, _) | Cell::TimestampTz(days, ticks, ..), Limit::Day) => {
             (Cell::Date(days), (ticks != 0).then_some(Loss::Digits))
         }
+        (Cell::Bytes([]), Limit::Varbyte(_)) => (Cell::Null, Some(Loss::Range)),
+        (Cell::Bytes(bytes), Limit::Varbyte(most)) => match bytes.get(..most as usize) {
+            Some(first) if first.len() < bytes.len() => (Cell::Bytes(first), Some(Loss::Length)),
+            _ => (cell, None),
+        },
         (Cell::Boolean(value), Limit::Integer(_)) => (Cell::Integer(value.into()), None),
         (Cell::Integer(value), Limit::Integer(bytes)) => integer(value.into(), bytes, None),
         (Cell::Decimal(value, scale), Limit::Integer(bytes)) => {

@@ -103,6 +103,9 @@ fn each_loss_fails_or_is_taken_and_counted() {
         (Cell::Utf16(&lone), Limit::None, Loss::Surrogate, "\"a\u{FFFD}b\""),
         (Cell::Text("\u{1F600}bcd"), Limit::Chars(3), Loss::Length, "\"\u{1F600}bc\""),
         (Cell::Text("ab  "), Limit::Chars(3), Loss::Length, "\"ab \""),
+        (Cell::Text("\u{E4}\u{E4}"), Limit::Octets(3), Loss::Length, "\"\u{E4}\""),
+        (Cell::Bytes(&[1, 2, 3]), Limit::Varbyte(2), Loss::Length, "\\x0102"),
+        (Cell::Bytes(&[]), Limit::Varbyte(2), Loss::Range, "\\N"),
         (Cell::Integer(40_000), Limit::Integer(2), Loss::Range, "\\N"),
     ] {
         let taken = Policies::STRICT.with(loss, true);
@@ -181,4 +184,40 @@ fn a_row_with_too_few_or_too_many_cells_is_refused() {
     assert!(encoder.end().is_err());
     encoder.cell(Cell::Null).unwrap();
     assert!(encoder.cell(Cell::Null).is_err());
+}
+
+#[test]
+fn what_fits_to_the_byte_is_no_loss() {
+    for (cell, limit, written) in [
+        (Cell::Text("\u{E4}\u{E4}"), Limit::Octets(4), "\"\u{E4}\u{E4}\""),
+        (Cell::Text(""), Limit::Octets(1), "\"\""),
+        (Cell::Bytes(&[1, 2]), Limit::Varbyte(2), "\\x0102"),
+    ] {
+        let fits = vec![fit(Limit::None, Policies::STRICT), fit(limit, Policies::STRICT)];
+        let mut encoder = Encoder::new(&table(2), fits, dialect(), false);
+        encoder.begin(Operation::Upsert);
+        encoder.cell(Cell::Integer(1)).unwrap();
+        encoder.cell(cell).unwrap();
+        encoder.end().unwrap();
+        let mut text = Vec::new();
+        let taken = encoder.drain(true, |bytes| {
+            text.extend_from_slice(bytes);
+            Ok(())
+        });
+        taken.unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), format!("u,1,{written}\n"));
+    }
+}
+
+#[test]
+fn a_row_that_the_target_cannot_read_is_refused() {
+    for (longest, fits) in [(Some(8), true), (Some(7), false), (None, true)] {
+        let none = vec![fit(Limit::None, Policies::STRICT)];
+        let mut encoder = Encoder::new(&table(1), none, dialect(), false).of_rows_up_to(longest);
+        encoder.begin(Operation::Upsert);
+        encoder.cell(Cell::Text("abc")).unwrap();
+        let ended = encoder.end();
+        assert_eq!(ended.is_ok(), fits, "{longest:?}");
+        assert!(ended.err().is_none_or(|error| error.kind() == Kind::Value && error.to_string().contains("8 bytes")));
+    }
 }

@@ -4,7 +4,7 @@ use crate::config::{Config, Engine};
 use crate::csv::{Fit, Limit};
 use crate::error::{Error, Kind, Result};
 use crate::table::{Column, ColumnType, Table};
-use crate::target::types;
+use crate::target::types::{self, Shape};
 
 /// What becomes of each column's values in the target, in the order of the table's columns. Pure: asks no server.
 ///
@@ -14,7 +14,7 @@ pub fn fits(config: &Config, engine: Engine, table: &Table) -> Result<Vec<Fit>> 
     let options = types::options(config, &table.name);
     let types = types::resolve(engine, table, &options.columns)?;
     let fit = |(column, sql_type): (&Column, String)| {
-        let limit = limit(column.column_type, parse(&sql_type)).map_err(|reason| {
+        let limit = limit(column.column_type, types::shape(engine, &sql_type)).map_err(|reason| {
             let message = format!("column '{}' ({}) cannot be a {sql_type}: {reason}", column.name, column.source_type);
             Error::new(Kind::Config, message).on(&table.name).advice(
                 "Choose another type in 'columns' of its [[table]] entry, or none: delsert's own holds every value",
@@ -25,147 +25,81 @@ pub fn fits(config: &Config, engine: Engine, table: &Table) -> Result<Vec<Fit>> 
     table.columns.iter().zip(types).map(fit).collect()
 }
 
-/// A type of the target, as far as it matters for what it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// Text of any, or of so many characters.
-    Text(Option<u32>),
-    /// Text that is filled up with blanks.
-    Padded(u32),
-    Integer(u8),
-    Numeric(Option<(u16, u8)>),
-    Float(u8),
-    Time(u8),
-    Timestamp(u8),
-    TimestampTz(u8),
-    Date,
-    /// Another, which takes what is written in its own form, or refuses it.
-    Other,
-}
-
-/// PostgreSQL's names of its types, with their synonyms.
-fn parse(sql_type: &str) -> Shape {
-    let lower = sql_type.to_lowercase();
-    let (before, facets) = match lower.split_once('(') {
-        Some((before, rest)) => (before, rest.split_once(')').unwrap_or((rest, ""))),
-        None => (lower.as_str(), ("", "")),
-    };
-    let words = format!("{before} {}", facets.1);
-    let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let facet = |text: &str| text.trim().parse::<u32>();
-    let Ok(numbers) =
-        facets.0.split(',').filter(|text| !text.trim().is_empty()).map(facet).collect::<Result<Vec<_>, _>>()
-    else {
-        // A negative scale, which rounds before the point.
-        return Shape::Other;
-    };
-    let first = numbers.first().copied();
-    let digits = u8::try_from(first.unwrap_or(6).min(6)).unwrap_or(6);
-    match name.as_str() {
-        "text" => Shape::Text(None),
-        "varchar" | "character varying" => Shape::Text(first),
-        "bpchar" if first.is_none() => Shape::Text(None),
-        "char" | "character" | "bpchar" => Shape::Padded(first.unwrap_or(1)),
-        "smallint" | "int2" => Shape::Integer(2),
-        "integer" | "int" | "int4" => Shape::Integer(4),
-        "bigint" | "int8" => Shape::Integer(8),
-        "numeric" | "decimal" => Shape::Numeric(first.map(|precision| {
-            let scale = numbers.get(1).copied().unwrap_or(0);
-            (u16::try_from(precision).unwrap_or(u16::MAX), u8::try_from(scale).unwrap_or(u8::MAX))
-        })),
-        "real" | "float4" => Shape::Float(4),
-        "float" if first.is_some_and(|bits| bits <= 24) => Shape::Float(4),
-        "double precision" | "float8" | "float" => Shape::Float(8),
-        "time" | "time without time zone" => Shape::Time(digits),
-        "timestamp" | "timestamp without time zone" => Shape::Timestamp(digits),
-        "timestamptz" | "timestamp with time zone" => Shape::TimestampTz(digits),
-        "date" => Shape::Date,
-        _ => Shape::Other,
+/// Where a type holds less than a column's values; or why it would change them without a word.
+fn limit(column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
+    const BLANKS: &str = "it fills texts up with blanks; take varchar";
+    const OTHER: &str = "it is not known to hold its values as they are";
+    match (column_type, shape) {
+        (ColumnType::Uuid, Shape::Padded(36..)) => Ok(Limit::None),
+        (_, Shape::Padded(_)) => Err(BLANKS),
+        (ColumnType::Text { .. } | ColumnType::Json, _) => of_text(shape),
+        (ColumnType::Integer { .. } | ColumnType::Decimal { .. } | ColumnType::Float { .. }, _) => {
+            of_number(column_type, shape)
+        }
+        (ColumnType::Time { .. } | ColumnType::Timestamp { .. } | ColumnType::TimestampTz { .. }, _) => {
+            of_moment(column_type, shape)
+        }
+        (ColumnType::Boolean, Shape::Integer(bytes)) => Ok(Limit::Integer(bytes)),
+        (ColumnType::Binary { .. }, Shape::Bytes(Some(most))) => Ok(Limit::Varbyte(most)),
+        (_, Shape::Text | Shape::Chars(_) | Shape::Octets(_))
+        | (ColumnType::Boolean, Shape::Boolean)
+        | (ColumnType::Date, Shape::Date | Shape::Timestamp(_) | Shape::TimestampTz(_))
+        | (ColumnType::Binary { .. }, Shape::Bytes(None))
+        | (ColumnType::Uuid, Shape::Uuid) => Ok(Limit::None),
+        _ => Err(OTHER),
     }
 }
 
-/// Where a type holds less than a column's values; or why it would change them without a word.
-fn limit(column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
-    use ColumnType as Source;
-    const MOMENT: &str = "its values have more than that, which would be dropped unseen";
-    const READ: &str = "the server would read its texts as well as it can, and round them unseen";
+fn of_text(shape: Shape) -> Result<Limit, &'static str> {
+    const READ: &str = "the server would read its texts as well as it can, and round or cut them unseen";
+    match shape {
+        Shape::Chars(most) => Ok(Limit::Chars(most)),
+        Shape::Octets(most) => Ok(Limit::Octets(most)),
+        // What reads a text whole, or refuses it.
+        Shape::Text | Shape::Boolean | Shape::Integer(_) | Shape::Numeric(None) | Shape::Uuid | Shape::Parsed => {
+            Ok(Limit::None)
+        }
+        _ => Err(READ),
+    }
+}
+
+fn of_number(column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
+    const FLOATING: &str = "floating point would be rounded unseen; take numeric without digits";
     const UNKNOWN: &str = "it is not known to hold every digit, and what it does not hold would be rounded unseen";
-    Ok(match (column_type, shape) {
-        (Source::Text { .. }, Shape::Text(Some(chars))) => Limit::Chars(chars),
-        (Source::Text { .. }, Shape::Padded(_)) => return Err("it fills texts up with blanks; take varchar"),
-        (
-            Source::Text { .. },
-            Shape::Numeric(Some(_)) | Shape::Float(_) | Shape::Time(_) | Shape::Timestamp(_) | Shape::TimestampTz(_),
-        )
-        | (Source::Text { .. }, Shape::Date) => return Err(READ),
-        (Source::Boolean | Source::Integer { .. } | Source::Decimal { .. }, Shape::Integer(bytes)) => {
-            Limit::Integer(bytes)
+    let floating = matches!(column_type, ColumnType::Float { .. });
+    match shape {
+        Shape::Integer(_) | Shape::Numeric(Some(_)) if floating => Err(FLOATING),
+        Shape::Float(4) if column_type == (ColumnType::Float { bytes: 4 }) => Ok(Limit::None),
+        Shape::Float(8) if floating => Ok(Limit::None),
+        Shape::Float(bytes) => Ok(Limit::Float(bytes)),
+        Shape::Integer(bytes) => Ok(Limit::Integer(bytes)),
+        Shape::Numeric(Some((precision, scale))) => Ok(Limit::Decimal { precision, scale }),
+        Shape::Numeric(None) | Shape::Text | Shape::Chars(_) | Shape::Octets(_) => Ok(Limit::None),
+        _ => Err(UNKNOWN),
+    }
+}
+
+fn of_moment(column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
+    const MOMENT: &str = "its values have more than that, which would be dropped unseen";
+    const UNKNOWN: &str = "it is not known to hold every digit, and what it does not hold would be rounded unseen";
+    match (matches!(column_type, ColumnType::Time { .. }), shape) {
+        (true, Shape::Time(digits)) | (false, Shape::Timestamp(digits) | Shape::TimestampTz(digits)) => {
+            Ok(Limit::Digits(digits))
         }
-        (Source::Integer { .. } | Source::Decimal { .. }, Shape::Numeric(Some((precision, scale)))) => {
-            Limit::Decimal { precision, scale }
-        }
-        (Source::Integer { .. } | Source::Decimal { .. }, Shape::Float(bytes)) => Limit::Float(bytes),
-        (Source::Float { bytes: 8 }, Shape::Float(4)) => Limit::Float(4),
-        (Source::Float { .. }, Shape::Numeric(Some(_)) | Shape::Integer(_)) => {
-            return Err("floating point would be rounded unseen; take numeric without digits");
-        }
-        (Source::Time { .. }, Shape::Time(digits))
-        | (
-            Source::Timestamp { .. } | Source::TimestampTz { .. },
-            Shape::Timestamp(digits) | Shape::TimestampTz(digits),
-        ) => Limit::Digits(digits),
-        (Source::Timestamp { .. } | Source::TimestampTz { .. }, Shape::Date) => Limit::Day,
-        (Source::Timestamp { .. } | Source::TimestampTz { .. }, Shape::Time(_)) => return Err(MOMENT),
-        (
-            Source::Decimal { .. }
-            | Source::Float { .. }
-            | Source::Time { .. }
-            | Source::Timestamp { .. }
-            | Source::TimestampTz { .. },
-            Shape::Other,
-        ) => return Err(UNKNOWN),
+        (false, Shape::Date) => Ok(Limit::Day),
+        (false, Shape::Time(_)) => Err(MOMENT),
         // As text, every digit has room.
-        (Source::Time { .. } | Source::Timestamp { .. } | Source::TimestampTz { .. }, Shape::Text(_)) => {
-            Limit::Digits(7)
-        }
-        (Source::Time { .. } | Source::Timestamp { .. } | Source::TimestampTz { .. }, _) => Limit::Digits(6),
-        _ => Limit::None,
-    })
+        (_, Shape::Text | Shape::Chars(_) | Shape::Octets(_)) => Ok(Limit::Digits(7)),
+        _ => Err(UNKNOWN),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn types_are_known_by_all_their_names() {
-        for (sql_type, shape) in [
-            ("text", Shape::Text(None)),
-            ("varchar", Shape::Text(None)),
-            ("VARCHAR ( 20 )", Shape::Text(Some(20))),
-            ("character  varying(20)", Shape::Text(Some(20))),
-            ("char", Shape::Padded(1)),
-            ("character(3)", Shape::Padded(3)),
-            ("bpchar", Shape::Text(None)),
-            ("int4", Shape::Integer(4)),
-            ("numeric", Shape::Numeric(None)),
-            ("decimal(10)", Shape::Numeric(Some((10, 0)))),
-            ("numeric(10, 2)", Shape::Numeric(Some((10, 2)))),
-            ("float(24)", Shape::Float(4)),
-            ("float(25)", Shape::Float(8)),
-            ("double precision", Shape::Float(8)),
-            ("time", Shape::Time(6)),
-            ("time(3) without time zone", Shape::Time(3)),
-            ("timestamp(0)", Shape::Timestamp(0)),
-            ("timestamp (2) with time zone", Shape::TimestampTz(2)),
-            ("timestamptz(9)", Shape::TimestampTz(6)),
-            ("date", Shape::Date),
-            ("jsonb", Shape::Other),
-            ("citext", Shape::Other),
-            ("numeric(5,-2)", Shape::Other),
-        ] {
-            assert_eq!(parse(sql_type), shape, "{sql_type}");
-        }
+    fn of(engine: Engine, column_type: ColumnType, sql_type: &str) -> Result<Limit, ()> {
+        limit(column_type, types::shape(engine, sql_type)).map_err(drop)
     }
 
     #[test]
@@ -177,11 +111,24 @@ mod tests {
             (text, "jsonb", Ok(Limit::None)),
             (text, "integer", Ok(Limit::None)),
             (text, "char(5)", Err(())),
+            (text, "nchar(5)", Err(())),
+            (text, "name", Err(())),
+            (text, "money", Err(())),
+            (text, "interval(0)", Err(())),
+            (text, "bytea", Err(())),
             (text, "numeric(5,2)", Err(())),
             (text, "timestamp", Err(())),
             (text, "date", Err(())),
+            (ColumnType::Json, "jsonb", Ok(Limit::None)),
+            (ColumnType::Json, "varchar(9)", Ok(Limit::Chars(9))),
             (ColumnType::Boolean, "smallint", Ok(Limit::Integer(2))),
+            (ColumnType::Boolean, "numeric", Err(())),
+            (ColumnType::Boolean, "text", Ok(Limit::None)),
             (ColumnType::Integer { bytes: 8 }, "integer", Ok(Limit::Integer(4))),
+            (ColumnType::Integer { bytes: 8 }, "numeric(5,-2)", Err(())),
+            (ColumnType::Integer { bytes: 8 }, "pg_catalog.float4", Ok(Limit::Float(4))),
+            (ColumnType::Integer { bytes: 8 }, "mood", Err(())),
+            (ColumnType::Integer { bytes: 8 }, "money", Err(())),
             (
                 ColumnType::Decimal { precision: 19, scale: 4 },
                 "numeric(10,2)",
@@ -189,19 +136,47 @@ mod tests {
             ),
             (ColumnType::Decimal { precision: 19, scale: 4 }, "real", Ok(Limit::Float(4))),
             (ColumnType::Float { bytes: 8 }, "real", Ok(Limit::Float(4))),
+            (ColumnType::Float { bytes: 4 }, "real", Ok(Limit::None)),
+            (ColumnType::Float { bytes: 4 }, "float8", Ok(Limit::None)),
             (ColumnType::Float { bytes: 8 }, "numeric(10,2)", Err(())),
             (ColumnType::Float { bytes: 8 }, "numeric", Ok(Limit::None)),
+            (ColumnType::Date, "timestamp", Ok(Limit::None)),
+            (ColumnType::Date, "time", Err(())),
             (ColumnType::Timestamp { digits: 7 }, "timestamp(3)", Ok(Limit::Digits(3))),
             (ColumnType::Timestamp { digits: 7 }, "date", Ok(Limit::Day)),
             (ColumnType::Timestamp { digits: 7 }, "text", Ok(Limit::Digits(7))),
             (ColumnType::TimestampTz { digits: 7 }, "time", Err(())),
             (ColumnType::Time { digits: 7 }, "interval(0)", Err(())),
+            (ColumnType::Time { digits: 7 }, "timestamp", Err(())),
             (ColumnType::Decimal { precision: 19, scale: 4 }, "money", Err(())),
             (ColumnType::Decimal { precision: 19, scale: 4 }, "numeric(5,-2)", Err(())),
             (ColumnType::Decimal { precision: 19, scale: 4 }, "numeric", Ok(Limit::None)),
+            (ColumnType::Binary { max_bytes: None }, "bytea", Ok(Limit::None)),
+            (ColumnType::Binary { max_bytes: None }, "uuid", Err(())),
+            (ColumnType::Uuid, "char(36)", Ok(Limit::None)),
+            (ColumnType::Uuid, "char(35)", Err(())),
+        ] {
+            assert_eq!(of(Engine::Postgres, column_type, sql_type), limited, "{column_type:?} {sql_type}");
+        }
+    }
+
+    #[test]
+    fn amazon_redshift_counts_bytes_and_reads_no_empty_ones() {
+        let text = ColumnType::Text { max_chars: None, max_bytes: None };
+        let decimal = ColumnType::Decimal { precision: 19, scale: 4 };
+        for (column_type, sql_type, limited) in [
+            (text, "varchar(65535)", Ok(Limit::Octets(65_535))),
+            (text, "text", Ok(Limit::Octets(256))),
+            (text, "super", Ok(Limit::None)),
+            (text, "uuid", Err(())),
+            (decimal, "decimal(20,4)", Ok(Limit::Decimal { precision: 20, scale: 4 })),
+            (decimal, "decimal(19,4)", Ok(Limit::Decimal { precision: 18, scale: 4 })),
+            (decimal, "decimal", Ok(Limit::Decimal { precision: 18, scale: 0 })),
+            (ColumnType::Binary { max_bytes: None }, "varbyte(9)", Ok(Limit::Varbyte(9))),
+            (ColumnType::Time { digits: 7 }, "time", Ok(Limit::Digits(6))),
             (ColumnType::Uuid, "char(36)", Ok(Limit::None)),
         ] {
-            assert_eq!(limit(column_type, parse(sql_type)).map_err(drop), limited, "{column_type:?} {sql_type}");
+            assert_eq!(of(Engine::Redshift, column_type, sql_type), limited, "{column_type:?} {sql_type}");
         }
     }
 }

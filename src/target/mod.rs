@@ -46,6 +46,18 @@ pub struct TargetTable {
     pub shortened: BTreeMap<String, String>,
 }
 
+impl TargetTable {
+    /// The same with the types that a batch's values were made to fit, whatever is configured by now: others may round
+    /// or cut them. None are told where there are none.
+    #[must_use]
+    pub fn typed(mut self, types: &[String]) -> Self {
+        for (column, sql_type) in self.columns.iter_mut().zip(types) {
+            column.sql_type.clone_from(sql_type);
+        }
+        self
+    }
+}
+
 /// A column of a target table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetColumn {

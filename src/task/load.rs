@@ -175,7 +175,7 @@ async fn apply<T: Target>(
     patience: &mut Duration,
 ) -> Result<Option<(Manifest, u64)>> {
     let Some(manifest) = ledger.manifest(table, next.0, next.1).await? else { return Ok(None) };
-    let place = T::place(config, &manifest.table)?;
+    let place = T::place(config, &manifest.table)?.typed(&manifest.types);
     let asked = Instant::now();
     let mut load = target.begin(&place, *patience).await?;
     // One that is overtaken again and again waits no longer in all than one that is not.

@@ -129,6 +129,7 @@ fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, 
         upserts: 0,
         deletes: 0,
         losses: delsert::loss::Losses::default(),
+        types: Vec::new(),
         added: Vec::new(),
         encoding: Encoding {
             compression,

@@ -46,9 +46,7 @@ async fn a_type_in_which_two_keys_become_one_is_refused() -> anyhow::Result<()> 
     };
     for (table, column, configured) in [
         ("Things", "K", "citext"),
-        ("Things", "K", "public.blind"),
         ("Things", "K", "varchar(3)"),
-        ("Things", "K", "name"),
         ("Dated", "K", "date"),
         ("Dated", "K", "timestamp(0)"),
         ("Dated", "N", "numeric(9,1)"),
@@ -59,6 +57,11 @@ async fn a_type_in_which_two_keys_become_one_is_refused() -> anyhow::Result<()> 
         configure(table, column, configured)?;
         let says = format!("key column '{}' cannot be {configured}", column.to_lowercase());
         expect_refused(&shop, &format!("dbo.{table}"), "Config", &says).await?;
+    }
+    for unknown in ["public.blind", "name"] {
+        configure("Things", "K", unknown)?;
+        let says = format!("cannot be a {unknown}: the server would read its texts as well as it can");
+        expect_refused(&shop, "dbo.Things", "Config", &says).await?;
     }
     configure("Dated", "N", "money")?;
     expect_refused(&shop, "dbo.Dated", "Config", "cannot be a money: it is not known to hold every digit").await?;
@@ -106,5 +109,22 @@ async fn a_target_table_whose_key_compares_otherwise_is_refused() -> anyhow::Res
     );
     let rows: i64 = admin.query_one("SELECT count(*) FROM dbo.things", &[]).await?.get(0);
     ensure!(rows == 3, "{rows} rows are left of 3");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_looked_at_again_by_load() -> anyhow::Result<()> {
+    let shop = open().await?;
+    let admin = shop.stage.target.connect_as_admin().await?;
+    admin.batch_execute("CREATE EXTENSION IF NOT EXISTS citext").await?;
+    shop.stage.configure(|text| text.replace("dbo.*", "dbo.Things"))?;
+    shop.stage.task(&["check"]).await?.expect(0)?;
+    let entry = "\n[[table]]\nname = \"dbo.Things\"\ncolumns = { K = \"citext\" }\n";
+    shop.stage.configure(|text| text.replace("dbo.*", "dbo.Things") + entry)?;
+    shop.stage.task(&["extract"]).await?.expect(0)?;
+    let load = shop.stage.task(&["load"]).await?.expect(2)?;
+    ensure!(load.stderr.contains("key column 'k' cannot be citext"), "{}", load.stderr);
+    let rows: i64 = admin.query_one("SELECT count(*) FROM dbo.things", &[]).await?.get(0);
+    ensure!(rows == 0, "{rows} rows came in");
     Ok(())
 }

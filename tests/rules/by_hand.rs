@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use delsert::config::Compression;
-use delsert::csv::{Dialect, Encoder, FIRST_SENTINEL};
+use delsert::csv::Encoder;
 use delsert::ledger::Publication;
 use delsert::manifest::{BatchKind, Encoding, FORMAT, Fingerprint, Instance, Manifest, Opening, Window};
 use delsert::part::Writer;
@@ -80,10 +80,11 @@ pub fn manifest(table: &Table, generation: u64, sequence: u64) -> Manifest {
         upserts: 0,
         deletes: 0,
         losses: delsert::loss::Losses::default(),
+        types: Vec::new(),
         added: Vec::new(),
         encoding: Encoding {
             compression: Compression::None,
-            dialect: Dialect { null: FIRST_SENTINEL.to_owned(), binary_prefix: "\\x".to_owned() },
+            dialect: delsert::target::types::dialect(delsert::config::Engine::Postgres),
         },
         parts: Vec::new(),
         written_at: Utc::now(),

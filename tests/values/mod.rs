@@ -7,6 +7,8 @@ mod value;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -13,7 +13,7 @@ use super::copy::Copier;
 use super::failure;
 use super::reshape::{self, Change, Occasion};
 use super::staging::Staging;
-use super::{adopt, attached, objects, prepare, read_watermark, shape};
+use super::{adopt, attached, key, objects, prepare, read_watermark, shape};
 use crate::bucket::Bucket;
 use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
@@ -260,6 +260,7 @@ impl<'a> PostgresLoad<'a> {
     async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
         self.check(manifest)?;
         let types = shape::wanted(&self.transaction, self.server, self.table).await?;
+        key::check(&self.transaction, self.server, self.table, &types).await?;
         // Once more under the lock: this look only spares the copying.
         self.spare_foreign_rows().await?;
         self.staging().make_ready(self.table, &types).await?;

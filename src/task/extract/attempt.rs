@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::window::{self, Step};
 use crate::crash::{self, Step as Durable};
-use crate::csv::{Dialect, Encoder, FIRST_SENTINEL};
+use crate::csv::{Dialect, Encoder, Fit};
 use crate::error::{Kind, Result};
 use crate::ledger::Publication;
 use crate::manifest::{CommitTime, Encoding, FORMAT, Manifest, Opening, Window};
@@ -42,6 +42,7 @@ struct Attempt<'a, S> {
     sequence: u64,
     id: Uuid,
     dialect: Dialect,
+    fits: &'a [Fit],
 }
 
 /// Makes a batch, with another sentinel if a text equals the first.
@@ -53,29 +54,25 @@ pub async fn make<S: Source>(
     tail: Option<&Manifest>,
     step: &Step,
 ) -> Result<Outcome> {
-    let mut null = FIRST_SENTINEL.to_owned();
+    let engine = shared.context.config.naming()?.engine;
+    let fits = fits::fits(&shared.context.config, engine, tracked.table)?;
+    let mut dialect = types::dialect(engine);
     let mut tries = 0;
     loop {
-        let dialect = dialect(shared, null)?;
-        let attempt =
-            Attempt { shared, tracked, opening, tail, sequence: step.sequence(), id: Uuid::new_v4(), dialect };
+        let (sequence, id) = (step.sequence(), Uuid::new_v4());
+        let attempt = Attempt { shared, tracked, opening, tail, sequence, id, dialect: dialect.clone(), fits: &fits };
         match attempt.run(source, step).await {
             Err(error) if error.kind() == Kind::Sentinel && tries < SENTINELS => {
                 tries += 1;
                 tracing::info!(table = %tracked.table.name, "{error}; beginning again with another");
-                null = format!("{FIRST_SENTINEL}{}", &Uuid::new_v4().simple().to_string()[..12]);
+                let another = &Uuid::new_v4().simple().to_string()[..12];
+                dialect.null = format!("{}{another}", types::dialect(engine).null);
                 // The source is in the middle of a result: only a new connection is sure to be clean.
                 shared.connect_anew(source, &tracked.table.name).await?;
             }
             other => return other,
         }
     }
-}
-
-/// How the parts are written, with that NULL sentinel.
-fn dialect<S>(shared: &Shared<S>, null: String) -> Result<Dialect> {
-    let engine = shared.context.config.naming()?.engine;
-    Ok(Dialect { null, binary_prefix: types::binary_prefix(engine).to_owned() })
 }
 
 /// Makes the empty batch from the tail to the cut of a table in which nothing changed, as the source was asked.
@@ -86,10 +83,12 @@ pub async fn renew<S: Source>(
     tail: &Manifest,
     committed: CommitTime,
 ) -> Result<Outcome> {
-    let dialect = dialect(shared, FIRST_SENTINEL.to_owned())?;
+    let engine = shared.context.config.naming()?.engine;
+    let (dialect, fits) = (types::dialect(engine), fits::fits(&shared.context.config, engine, tracked.table)?);
     let compression = shared.context.config.bucket()?.compression;
     let (from, to, sequence) = (tail.window.to.clone(), shared.cut.clone(), tail.sequence + 1);
-    let attempt = Attempt { shared, tracked, opening, tail: Some(tail), sequence, id: Uuid::new_v4(), dialect };
+    let (tail, id) = (Some(tail), Uuid::new_v4());
+    let attempt = Attempt { shared, tracked, opening, tail, sequence, id, dialect, fits: &fits };
     let step = Step::Window { sequence, from: from.clone(), to: to.clone(), even_if_empty: true };
     let window = Window { from: Some(from), to };
     let manifest = attempt.manifest(&step, window, Written::default(), Some(committed), compression);
@@ -128,9 +127,9 @@ impl<S: Source> Attempt<'_, S> {
         let name = &self.tracked.table.name;
         // A copy may meet a row that moved twice.
         let copies = matches!(step, Step::Snapshot | Step::Backfill { .. });
-        let engine = shared.context.config.naming()?.engine;
-        let fits = fits::fits(&shared.context.config, engine, self.tracked.table)?;
-        let encoder = Encoder::new(self.tracked.table, fits, self.dialect.clone(), copies);
+        let longest = types::longest_row(shared.context.config.naming()?.engine);
+        let encoder = Encoder::new(self.tracked.table, self.fits.to_vec(), self.dialect.clone(), copies);
+        let encoder = encoder.of_rows_up_to(longest);
         let part_names = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
         let writer = Writer::new(shared.ledger.bucket(), part_names, bucket.compression, bucket.part_size, encoder);
         let mut writer = writer.on(name);
@@ -195,6 +194,7 @@ impl<S: Source> Attempt<'_, S> {
             upserts: written.upserts,
             deletes: written.deletes,
             losses: written.losses,
+            types: self.fits.iter().map(|fit| fit.sql_type.clone()).collect(),
             encoding: Encoding { compression, dialect: self.dialect.clone() },
             parts: written.parts,
             written_at: Utc::now(),
