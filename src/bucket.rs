@@ -4,16 +4,19 @@ mod failure;
 mod open;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::{get_object::GetObjectError, list_objects_v2::ListObjectsV2Error};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 use self::failure::{Asked, Operation, classify, status};
 use crate::config::{self, Encryption};
 use crate::crash::{self, Step};
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 
 /// The object, under the prefix, by which `check` proves that create-only writes are honoured.
@@ -32,6 +35,7 @@ pub enum Created {
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
+    credentials: Option<SharedCredentialsProvider>,
     name: String,
     prefix: String,
     /// The bucket for a message: its name, and where, if that is not Amazon.
@@ -71,7 +75,23 @@ impl Bucket {
         let at = config.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" at {endpoint}"));
         let place = format!("bucket '{}'{at}", config.name);
         let config::Bucket { name, prefix, encryption, .. } = config.clone();
-        Self { client, name, prefix, place, encryption }
+        Self { client, credentials: None, name, prefix, place, encryption }
+    }
+
+    /// The same, which can tell the credentials that its client has.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Option<SharedCredentialsProvider>) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// Where its credentials come from, for those who must hand them on.
+    pub fn credentials(&self) -> Option<&SharedCredentialsProvider> {
+        self.credentials.as_ref()
+    }
+
+    /// The region it is in, as far as it is known.
+    pub fn region(&self) -> Option<&str> {
+        self.client.config().region().map(AsRef::as_ref)
     }
 
     /// The bucket's name.
@@ -191,6 +211,18 @@ impl Bucket {
             Error::new(Kind::PartDamaged, format!("part '{key}' is not in bucket '{}'", self.name))
                 .advice("Something else removed it: check the bucket's lifecycle rules, then run 'delsert resync' for the table")
         })
+    }
+
+    /// Whether an object is what its SHA-256 says.
+    ///
+    /// # Errors
+    /// As [`Bucket::read`].
+    pub async fn verify(&self, key: &str, sha256: &str) -> Result<bool> {
+        let (mut body, mut hash) = (self.read(key).await?, Sha256::new());
+        while let Some(chunk) = body.next().await? {
+            hash.update(&chunk);
+        }
+        Ok(digest::hex(hash.finalize()).eq_ignore_ascii_case(sha256))
     }
 
     /// What is stored under a key; `None` for nothing.

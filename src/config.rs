@@ -14,7 +14,7 @@ mod target;
 pub use bucket::{Bucket, Compression, Encryption, Role};
 pub use resolve::parse_duration;
 pub use source::{Encrypt, Source, SourceLogin, Token};
-pub use target::{Engine, Login, Naming, SchemaMap, Target, Tls};
+pub use target::{Engine, Login, Naming, RedshiftOptions, SchemaMap, Target, Tls};
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

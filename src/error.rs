@@ -115,6 +115,8 @@ kinds! {
     TargetRights,
     /// The target says that trying again helps: lock time-out, deadlock, restart, disk full.
     TargetBusy,
+    /// Another transaction of the target came between: the whole of ours is to be run again.
+    TargetConflict,
     /// The target's tables are not those that `check` makes.
     TargetShape,
     /// The target refuses a statement or a value.

@@ -89,6 +89,8 @@ matters! {
     TargetEncoding,
     /// The target's login may not make or use a schema.
     TargetSchema,
+    /// The target is given keys for reading the bucket, where a role would do.
+    CopyKeys,
     /// An adopted table has columns of its own.
     OwnColumn,
     /// Something that belongs to an adopted table may refuse rows that the source has, or runs with each batch.

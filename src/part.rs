@@ -87,7 +87,12 @@ pub fn extension(compression: Compression) -> &'static str {
 impl Compressor {
     fn new(compression: Compression) -> Result<Self> {
         Ok(match compression {
-            Compression::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 1).map_err(local)?)),
+            Compression::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).map_err(local)?;
+                // Where the target reads a part by itself nobody else sees that it is not what was written.
+                encoder.include_checksum(true).map_err(local)?;
+                Self::Zstd(Box::new(encoder))
+            }
             Compression::Gzip => {
                 Self::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(4))))
             }

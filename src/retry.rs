@@ -42,7 +42,8 @@ pub fn table(kind: Kind) -> Disposition {
         | Kind::BucketUnreachable
         | Kind::LedgerUnreadable
         | Kind::TargetUnreachable
-        | Kind::TargetBusy => Disposition::Retry,
+        | Kind::TargetBusy
+        | Kind::TargetConflict => Disposition::Retry,
         Kind::SourceLogin
         | Kind::SourceTls
         | Kind::SourceRights

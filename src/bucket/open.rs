@@ -6,7 +6,9 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Region, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use super::Bucket;
@@ -27,7 +29,7 @@ impl Bucket {
     /// # Errors
     /// [`Kind::Config`]: `bucket.ca_file` cannot be used.
     pub async fn open(config: &config::Bucket) -> Result<Self> {
-        let builder = builder(config).await?;
+        let (builder, credentials) = builder(config).await?;
         let client = Client::from_conf(builder.clone().build());
         if config.region.is_none()
             && let Some(region) = region(&client, &config.name).await
@@ -35,13 +37,13 @@ impl Bucket {
         {
             tracing::info!(bucket = config.name, region, "the bucket is in a region of its own");
             let there = builder.region(Region::new(region)).build();
-            return Ok(Self::with_client(Client::from_conf(there), config));
+            return Ok(Self::with_client(Client::from_conf(there), config).with_credentials(credentials));
         }
-        Ok(Self::with_client(client, config))
+        Ok(Self::with_client(client, config).with_credentials(credentials))
     }
 }
 
-async fn builder(config: &config::Bucket) -> Result<aws_sdk_s3::config::Builder> {
+async fn builder(config: &config::Bucket) -> Result<(aws_sdk_s3::config::Builder, Option<SharedCredentialsProvider>)> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(config.request_timeout.min(Duration::from_secs(10)))
         .read_timeout(config.request_timeout)
@@ -63,18 +65,21 @@ async fn builder(config: &config::Bucket) -> Result<aws_sdk_s3::config::Builder>
     if shared.region().is_none() {
         shared = shared.into_builder().region(Region::from_static(FIRST)).build();
     }
+    let mut credentials = shared.credentials_provider();
     let mut builder = aws_sdk_s3::config::Builder::from(&shared).force_path_style(config.path_style);
     if let Some(role) = &config.role {
         let mut lent = AssumeRoleProvider::builder(&role.arn).session_name("delsert").configure(&shared);
         if let Some(id) = &role.external_id {
             lent = lent.external_id(id);
         }
-        builder = builder.credentials_provider(lent.build().await);
+        let lent = SharedCredentialsProvider::new(lent.build().await);
+        credentials = Some(lent.clone());
+        builder = builder.credentials_provider(lent);
     }
     if let Some(endpoint) = &config.endpoint {
         builder = builder.endpoint_url(endpoint);
     }
-    Ok(builder)
+    Ok((builder, credentials))
 }
 
 /// A client that trusts the configured authorities, too.

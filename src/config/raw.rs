@@ -108,6 +108,10 @@ pub struct Target {
     pub schema: Option<String>,
     pub schema_map: Option<BTreeMap<String, String>>,
     pub on_existing_rows: Option<String>,
+    pub iam_role: Option<String>,
+    pub grant_select_to: Option<Vec<String>>,
+    pub vacuum: Option<Scalar<bool>>,
+    pub log_values: Option<Scalar<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::resolve::{choice, duration, existing_rows, expand, optional, password, port, required, wrong};
+use super::resolve::{choice, duration, existing_rows, expand, optional, password, port, required, scalar, wrong};
 use super::{OnExistingRows, raw};
 use crate::error::Result;
 
@@ -31,6 +31,22 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// Bound on waiting for a lock.
     pub lock_timeout: Duration,
+    /// What only Amazon Redshift has.
+    pub redshift: RedshiftOptions,
+}
+
+/// What of `[target]` only Amazon Redshift has.
+#[derive(Debug, Clone, Default)]
+pub struct RedshiftOptions {
+    /// The role, or chain of roles, by which COPY reads the bucket: ARNs parted by commas, or `default`; `None` for our
+    /// own keys.
+    pub iam_role: Option<String>,
+    /// Who may read the tables that are made: users, `group …` and `role …`.
+    pub grant_select_to: Vec<String>,
+    /// Whether tables are sorted, and their deleted rows reclaimed, after large batches.
+    pub vacuum: bool,
+    /// Whether messages may quote a value that COPY does not take.
+    pub log_values: bool,
 }
 
 /// A login of the target.
@@ -85,7 +101,12 @@ pub struct Naming {
 }
 
 fn engine(raw: &raw::Target) -> Result<Engine> {
-    choice("target.engine", raw.engine.as_ref(), None, &[("postgres", Engine::Postgres)])
+    choice(
+        "target.engine",
+        raw.engine.as_ref(),
+        None,
+        &[("postgres", Engine::Postgres), ("redshift", Engine::Redshift)],
+    )
 }
 
 pub fn naming(raw: &raw::Target) -> Result<Naming> {
@@ -115,11 +136,13 @@ pub fn target(raw: &raw::Target) -> Result<Target> {
         )
         .advice("Set target.tls = \"verify-full\", or leave ca_file out"));
     }
+    let engine = engine(raw)?;
+    let default_port = if engine == Engine::Redshift { 5439 } else { 5432 };
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     Ok(Target {
-        engine: engine(raw)?,
+        engine,
         host: required("target.host", raw.host.as_ref())?,
-        port: port("target.port", raw.port.as_ref(), 5432)?,
+        port: port("target.port", raw.port.as_ref(), default_port)?,
         database: required("target.database", raw.database.as_ref())?,
         login: Login {
             user: required("target.user", raw.user.as_ref())?,
@@ -130,5 +153,26 @@ pub fn target(raw: &raw::Target) -> Result<Target> {
         connect_timeout: duration("target.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?
             .unwrap_or_default(),
         lock_timeout: duration("target.lock_timeout", raw.lock_timeout.as_ref(), seconds(300))?.unwrap_or_default(),
+        redshift: redshift(raw, engine)?,
+    })
+}
+
+fn redshift(raw: &raw::Target, engine: Engine) -> Result<RedshiftOptions> {
+    let set = [
+        ("iam_role", raw.iam_role.is_some()),
+        ("grant_select_to", raw.grant_select_to.is_some()),
+        ("vacuum", raw.vacuum.is_some()),
+        ("log_values", raw.log_values.is_some()),
+    ];
+    if let (Engine::Postgres, Some((key, _))) = (engine, set.iter().find(|(_, is_set)| *is_set)) {
+        return Err(wrong(format!("target.{key} is set, and target.engine is \"postgres\", which has no such thing"))
+            .advice(format!("Leave {key} out, or set target.engine = \"redshift\"")));
+    }
+    let readers = raw.grant_select_to.iter().flatten().map(|reader| expand("target.grant_select_to", reader));
+    Ok(RedshiftOptions {
+        iam_role: optional("target.iam_role", raw.iam_role.as_ref())?,
+        grant_select_to: readers.collect::<Result<_>>()?,
+        vacuum: scalar("target.vacuum", raw.vacuum.as_ref(), false)?,
+        log_values: scalar("target.log_values", raw.log_values.as_ref(), false)?,
     })
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use crate::config::{Config, SchemaMap, literal as literal_of_config};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
-use crate::manifest::BatchKind;
+use crate::manifest::{BatchKind, Manifest};
 use crate::table::{Table, TableName, same_but_for_case};
-use crate::target::{TargetColumn, TargetTable, types};
+use crate::target::{TargetColumn, TargetTable, Watermark, types};
 
 /// The schema of `delsert`'s own tables.
 pub const SCHEMA: &str = "delsert";
@@ -116,11 +116,51 @@ pub fn move_watermark(objects: &Objects, now: &str) -> String {
     )
 }
 
+/// Refuses what cannot be a table's next batch, before anything is touched.
+///
+/// # Errors
+/// [`Kind::Internal`]: whoever chose the batch is wrong.
+pub fn check_next(table: &TargetTable, watermark: &Watermark, manifest: &Manifest) -> Result<()> {
+    let (theirs, ours) = (manifest.table.columns.len(), table.columns.len());
+    if theirs != ours {
+        return Err(Error::new(Kind::Internal, format!("a batch of {theirs} columns for a table placed with {ours}")));
+    }
+    let (batch, mark) = ((manifest.generation, manifest.sequence), (watermark.generation, watermark.sequence));
+    if batch <= mark {
+        let message = format!("batch {}/{} is applied: the watermark is {}/{}", batch.0, batch.1, mark.0, mark.1);
+        return Err(Error::new(Kind::Internal, message));
+    }
+    Ok(())
+}
+
+/// Compares what staging holds, counted as upserts, deletes and others, with what the manifest says.
+///
+/// # Errors
+/// [`Kind::PartDamaged`].
+pub fn check_counts(manifest: &Manifest, (upserts, deletes, others): (u64, u64, u64)) -> Result<()> {
+    if (upserts, deletes, others) == (manifest.upserts, manifest.deletes, 0) {
+        return Ok(());
+    }
+    let message = format!(
+        "the parts of batch {}/{} hold {upserts} upserts, {deletes} deletes and {others} other rows; the manifest says {} and {}",
+        manifest.generation, manifest.sequence, manifest.upserts, manifest.deletes
+    );
+    Err(Error::new(Kind::PartDamaged, message).advice("Nothing was applied. Run 'delsert resync' for the table"))
+}
+
+/// A part that is not what was written.
+pub fn damaged(key: &str, what: &str) -> Error {
+    Error::new(Kind::PartDamaged, format!("part '{key}' {what}"))
+        .advice("Nothing was applied. Restore the object as it was written, or run 'delsert resync' for the table")
+}
+
 /// What of an engine names depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct NameRules {
     /// Bytes that a name may have.
     pub limit: usize,
+    /// Whether the engine takes configured names, too, in lower case.
+    pub folds: bool,
     /// Names that no column may have.
     pub reserved: &'static [&'static str],
     /// Schemas that are the server's own; one with an underscore at its end stands for all that begin so.
@@ -173,12 +213,14 @@ pub fn place(config: &Config, table: &Table, rules: NameRules) -> Result<TargetT
 fn schema(schemas: &SchemaMap, table: &TableName, rules: NameRules) -> Result<String> {
     let schema = match schemas {
         SchemaMap::Lower => table.schema.to_lowercase(),
+        SchemaMap::One(schema) if rules.folds => schema.to_ascii_lowercase(),
         SchemaMap::One(schema) => schema.clone(),
         SchemaMap::Map(map) => {
             let named = map.get(&table.schema);
             let named =
                 named.or_else(|| map.iter().find(|(name, _)| same_but_for_case(name, &table.schema)).map(|(_, to)| to));
-            named.cloned().unwrap_or_else(|| table.schema.to_lowercase())
+            let named = named.cloned().unwrap_or_else(|| table.schema.to_lowercase());
+            if rules.folds { named.to_ascii_lowercase() } else { named }
         }
     };
     let is_kept = |kept: &&str| schema == **kept || (kept.ends_with('_') && schema.starts_with(*kept));
@@ -232,7 +274,7 @@ mod tests {
     use super::*;
     use crate::table::{Column, ColumnType};
 
-    const RULES: NameRules = NameRules { limit: 63, reserved: &["ctid"], reserved_schemas: &["pg_"] };
+    const RULES: NameRules = NameRules { limit: 63, folds: false, reserved: &["ctid"], reserved_schemas: &["pg_"] };
 
     fn config(more: &str) -> Config {
         Config::parse(&format!("[sync]\nname = \"shop\"\n[source]\n[bucket]\n[target]\nengine = \"postgres\"\n{more}"))

@@ -2,12 +2,15 @@
 //!
 //! A target knows neither sources nor the ledger. It is given a manifest and the bucket, and applies the batch in one
 //! transaction with its watermark. Names, types and SQL of an engine live with that engine; what engines share lives
-//! in [`delsert`], [`types`] and [`fits`].
+//! in [`delsert`], [`types`], [`fits`] and [`refusal`], and what speaks PostgreSQL's protocol in [`pgwire`].
 
+pub mod any;
 pub mod delsert;
 pub mod fits;
 pub mod pgwire;
 pub mod postgres;
+pub mod redshift;
+pub mod refusal;
 pub mod types;
 
 use std::collections::BTreeMap;
@@ -168,6 +171,12 @@ pub trait Target: Sized + Send {
         table: &'a TargetTable,
         patience: Duration,
     ) -> impl Future<Output = Result<Self::Load<'a>>> + Send;
+
+    /// What is worth doing for a table once a batch is committed, outside its transaction, such as gathering statistics.
+    ///
+    /// # Errors
+    /// The server's; the batch is applied all the same.
+    fn settle(&mut self, table: &TargetTable, applied: Applied) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// A load's transaction. Dropped before [`Load::commit`], it rolls back.

@@ -16,6 +16,9 @@ use crate::source::is_included;
 use crate::table::TableName;
 use crate::target::{Load, Target, TargetTable, Watermark};
 
+/// How often in a row a batch is begun again that another transaction got in the way of: some 50 seconds in all.
+const CONFLICTS: u32 = 8;
+
 /// What the work on each table shares.
 struct Shared<T> {
     config: Arc<Config>,
@@ -78,7 +81,7 @@ pub async fn table_to_tail<T: Target>(
 ) -> Result<TableSummary> {
     let mut summary = TableSummary::idle(table);
     let mut view = ledger.view(table).await?;
-    let mut refused = None;
+    let (mut refused, mut conflicts) = (None, 0);
     let lock_timeout = config.target()?.lock_timeout;
     let mut patience = lock_timeout;
     while let Some(place) = place::<T>(config, ledger, table, &view).await? {
@@ -90,7 +93,7 @@ pub async fn table_to_tail<T: Target>(
         let Some(next) = next else { break };
         match apply(config, ledger, target, table, at, next, &mut patience).await {
             Ok(Some((manifest, deleted))) => {
-                patience = lock_timeout;
+                (patience, conflicts) = (lock_timeout, 0);
                 summary.status = TableStatus::Done;
                 summary.batches += 1;
                 summary.upserts += manifest.upserts;
@@ -110,6 +113,12 @@ pub async fn table_to_tail<T: Target>(
                 tracing::warn!(table = %table, %error, "a part is not what was written, reading the batch again");
                 refused = Some(next);
                 continue;
+            }
+            // The server asks for the whole transaction again.
+            Err(error) if error.kind() == Kind::TargetConflict && conflicts < CONFLICTS => {
+                conflicts += 1;
+                tracing::warn!(table = %table, %error, "another transaction came between, trying again");
+                tokio::time::sleep(Duration::from_millis(100 << conflicts)).await;
             }
             Err(error) => return Err(error),
         }
@@ -203,6 +212,9 @@ async fn apply<T: Target>(
     };
     load.commit().await?;
     crash::after(Step::Committed)?;
+    if let Err(error) = target.settle(&place, applied).await {
+        tracing::warn!(table = %table, %error, "the batch is applied, but what is useful after it was not done");
+    }
     Ok(Some((manifest, applied.deleted)))
 }
 

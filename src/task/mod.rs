@@ -21,14 +21,14 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
 use crate::source::{is_included, same_name, sqlserver::SqlServer};
 use crate::table::TableName;
-use crate::target::postgres::Postgres;
+use crate::target::any::Any;
 use summary::{Report, TableSummary};
 
 /// The source that the configuration names.
 pub type AnySource = SqlServer;
 
 /// The target that the configuration names.
-pub type AnyTarget = Postgres;
+pub type AnyTarget = Any;
 
 /// What all tasks are given.
 #[derive(Debug, Clone)]

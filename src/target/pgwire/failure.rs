@@ -76,6 +76,20 @@ impl Server {
             .advice(advised.map_or_else(|| self.advice(kind), str::to_owned))
     }
 
+    /// What a failed COMMIT is, which may have happened unless the server said otherwise.
+    pub fn not_committed(&self, error: &tokio_postgres::Error) -> Error {
+        let failed = self.failed("commit", error);
+        if error.code().is_some() && failed.kind() != Kind::TargetUnreachable {
+            return failed;
+        }
+        Error::new(
+            Kind::TargetUnreachable,
+            "the connection to the target broke during COMMIT, which may or may not have happened",
+        )
+        .because(failed)
+        .advice("Run the task again: the next load finds out by the watermark")
+    }
+
     /// The same error with the statement that grants what was refused, if it was a right; it is given the login.
     pub fn granted_by(&self, error: Error, statement: impl FnOnce(&str) -> String) -> Error {
         if error.kind() != Kind::TargetRights {
@@ -119,6 +133,12 @@ fn of_driver(error: &tokio_postgres::Error) -> (Kind, String) {
     while let Some(cause) = at {
         causes.push(cause.to_string());
         at = cause.source();
+    }
+    if causes.iter().any(|cause| cause.contains("unknown authentication tag")) {
+        return (
+            Kind::TargetLogin,
+            "the server asks for a password in a form of its own that delsert does not have".to_owned(),
+        );
     }
     if causes.iter().any(|cause| cause == "password missing") {
         return (Kind::TargetLogin, "the server asks for a password, and target.password is not set".to_owned());

@@ -1,6 +1,7 @@
 //! What targets share that speak PostgreSQL's protocol: the way in, TLS, and how failures are told.
 
 pub mod failure;
+pub mod mark;
 mod tls;
 
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::failure::{Product, Server};
 use crate::config::{self, Tls};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::target::delsert::quote;
 
 /// A logged-in connection. Dropped, it is closed at once, which ends its transaction.
@@ -92,4 +93,10 @@ fn options(target: &config::Target) -> tokio_postgres::Config {
 /// A bound as the server takes it, to which zero would mean for ever.
 pub fn milliseconds(bound: Duration) -> u128 {
     bound.as_millis().clamp(1, i32::MAX as u128)
+}
+
+/// The refusal of what stands where one of `delsert`'s own tables should, under a quoted name.
+pub fn not_ours(what: &str, name: &str) -> Error {
+    Error::new(Kind::TargetShape, format!("{name} is there, but is no {what} of delsert's: it is left as it is"))
+        .advice("Schema delsert is delsert's own: move or rename what stands there, and run 'delsert check' again")
 }

@@ -14,7 +14,7 @@ use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Encoding, Part};
 use crate::target::TargetTable;
-use crate::target::delsert::{OPERATION, Objects, column_list, literal};
+use crate::target::delsert::{OPERATION, Objects, column_list, damaged, literal};
 use crate::target::pgwire::failure::Server;
 
 /// How much is sent at a time.
@@ -65,23 +65,19 @@ impl<'a> Copier<'a> {
     /// server's refusal of a part that is.
     pub async fn copy(&self, part: &Part, bucket: &Bucket) -> Result<()> {
         let sent = self.send(part, bucket).await?;
-        let damaged = |what: String| {
-            Error::new(Kind::PartDamaged, format!("part '{}' {what}", part.key)).advice(
-                "Nothing was applied. Restore the object as it was written, or run 'delsert resync' for the table",
-            )
-        };
+        let damaged = |what: &str| damaged(&part.key, what);
         if sent.bytes != part.bytes {
-            return Err(damaged(format!("has {} bytes, the manifest says {}", sent.bytes, part.bytes)));
+            return Err(damaged(&format!("has {} bytes, the manifest says {}", sent.bytes, part.bytes)));
         }
         if !sent.sha256.eq_ignore_ascii_case(&part.sha256) {
-            return Err(damaged("is not what was written: its SHA-256 differs from the manifest's".to_owned()));
+            return Err(damaged("is not what was written: its SHA-256 differs from the manifest's"));
         }
         if let Some(fault) = sent.fault {
-            return Err(damaged(format!("cannot be unpacked as {:?}", self.encoding.compression)).because(fault));
+            return Err(damaged(&format!("cannot be unpacked as {:?}", self.encoding.compression)).because(fault));
         }
         let rows = sent.rows.map_err(|error| self.refused(part, &error))?;
         if rows != part.rows {
-            return Err(damaged(format!("holds {rows} rows, the manifest says {}", part.rows)));
+            return Err(damaged(&format!("holds {rows} rows, the manifest says {}", part.rows)));
         }
         tracing::debug!(table = %self.table.source_name, part = %part.key, rows, bytes = sent.bytes, "part copied");
         Ok(())

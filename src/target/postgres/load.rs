@@ -10,7 +10,6 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::attached::Production;
 use super::copy::Copier;
-use super::failure;
 use super::reshape::{self, Change, Occasion};
 use super::staging::Staging;
 use super::{adopt, attached, key, objects, prepare, read_watermark, shape};
@@ -22,6 +21,7 @@ use crate::manifest::{BatchKind, Manifest};
 use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::milliseconds;
+use crate::target::refusal;
 use crate::target::{Applied, Load, TargetTable, Watermark};
 
 /// From so many rows on, staging's statistics are worth gathering.
@@ -86,24 +86,6 @@ impl<'a> PostgresLoad<'a> {
         Ok(Self { transaction, server, table, objects, watermark, broken: false })
     }
 
-    /// Refuses what cannot be this table's next batch, before anything is touched.
-    fn check(&self, manifest: &Manifest) -> Result<()> {
-        if manifest.table.columns.len() != self.table.columns.len() {
-            let (theirs, ours) = (manifest.table.columns.len(), self.table.columns.len());
-            return Err(Error::new(
-                Kind::Internal,
-                format!("a batch of {theirs} columns for a table placed with {ours}"),
-            ));
-        }
-        let (batch, mark) =
-            ((manifest.generation, manifest.sequence), (self.watermark.generation, self.watermark.sequence));
-        if batch <= mark {
-            let message = format!("batch {}/{} is applied: the watermark is {}/{}", batch.0, batch.1, mark.0, mark.1);
-            return Err(Error::new(Kind::Internal, message));
-        }
-        Ok(())
-    }
-
     fn staging(&self) -> Staging<'_> {
         Staging::new(&self.transaction, self.server, &self.objects)
     }
@@ -124,7 +106,7 @@ impl<'a> PostgresLoad<'a> {
         if rows == 0 {
             return Ok(());
         }
-        Err(adopt::refusal(name, &[adopt::foreign_rows(rows, all)]))
+        Err(refusal::refusal(name, &[refusal::foreign_rows(rows, all)]))
     }
 
     /// Production, under a lock that keeps out what would attach itself to it, and before the first batch all writers.
@@ -139,7 +121,7 @@ impl<'a> PostgresLoad<'a> {
         let production = found.ok_or_else(gone)?;
         let hindrances = adopt::hindrances(&production, self.table);
         if !hindrances.is_empty() {
-            return Err(adopt::refusal(name, &hindrances));
+            return Err(refusal::refusal(name, &hindrances));
         }
         self.spare_foreign_rows().await?;
         Ok(production)
@@ -204,14 +186,7 @@ impl<'a> PostgresLoad<'a> {
                 _ => others += count.unsigned_abs(),
             }
         }
-        if (upserts, deletes, others) == (manifest.upserts, manifest.deletes, 0) {
-            return Ok(());
-        }
-        let message = format!(
-            "the parts of batch {}/{} hold {upserts} upserts, {deletes} deletes and {others} other rows; the manifest says {} and {}",
-            manifest.generation, manifest.sequence, manifest.upserts, manifest.deletes
-        );
-        Err(Error::new(Kind::PartDamaged, message).advice("Nothing was applied. Run 'delsert resync' for the table"))
+        delsert::check_counts(manifest, (upserts, deletes, others))
     }
 
     async fn execute(&self, doing: &str, statement: &str) -> Result<u64> {
@@ -258,7 +233,7 @@ impl<'a> PostgresLoad<'a> {
     }
 
     async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
-        self.check(manifest)?;
+        delsert::check_next(self.table, &self.watermark, manifest)?;
         let types = shape::wanted(&self.transaction, self.server, self.table).await?;
         key::check(&self.transaction, self.server, self.table, &types).await?;
         // Once more under the lock: this look only spares the copying.
@@ -343,20 +318,7 @@ impl Load for PostgresLoad<'_> {
                 .on(&self.table.source_name));
         }
         let Self { transaction, server, table, .. } = self;
-        transaction.commit().await.map_err(|error| {
-            let certain = error.code().is_some_and(|code| failure::kind_of(code.code()) != Kind::TargetUnreachable);
-            let failed = server.failed("commit", &error).on(&table.source_name);
-            if certain {
-                return failed;
-            }
-            Error::new(
-                Kind::TargetUnreachable,
-                "the connection to the target broke during COMMIT, which may or may not have happened",
-            )
-            .on(&table.source_name)
-            .because(failed)
-            .advice("Run the task again: the next load finds out by the watermark")
-        })
+        transaction.commit().await.map_err(|error| server.not_committed(&error).on(&table.source_name))
     }
 
     async fn rollback(self) -> Result<()> {

@@ -33,21 +33,21 @@ use std::time::Duration;
 
 use tokio_postgres::GenericClient;
 use tokio_postgres::error::SqlState;
-use uuid::Uuid;
 
 use self::load::{PostgresLoad, Waits};
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::finding::{Finding, Matter, Place};
 use crate::table::Table;
 use crate::target::delsert::{self, NameRules, Objects};
-use crate::target::pgwire::Session;
 use crate::target::pgwire::failure::Server;
-use crate::target::{Prepared, Target, TargetInfo, TargetTable, Watermark};
+use crate::target::pgwire::{Session, mark, not_ours};
+use crate::target::{Applied, Prepared, Target, TargetInfo, TargetTable, Watermark};
 
 /// Names have 63 bytes, no column may be called like one of the system's, and no schema begin like them.
 const NAMES: NameRules = NameRules {
     limit: 63,
+    folds: false,
     reserved: &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"],
     reserved_schemas: &["pg_", "information_schema"],
 };
@@ -102,6 +102,11 @@ impl Target for Postgres {
         let begun = PostgresLoad::begin(&mut self.session.client, &self.session.server, table, waits).await;
         begun.map_err(|error| error.on(&table.source_name))
     }
+
+    /// Autovacuum does what is to be done.
+    async fn settle(&mut self, _: &TargetTable, _: Applied) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The watermark as the client's transaction, or the last commit, has it; `None` where there is no such table.
@@ -117,43 +122,14 @@ async fn read_watermark(
             return Ok(None);
         }
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
-            return Err(shape::not_ours("watermark", &objects.mark));
+            return Err(not_ours("watermark", &objects.mark));
         }
         Err(error) => {
             let failed = server.failed(&format!("read the watermark in {}", objects.mark), &error);
             return Err(server.owned_by(failed, delsert::SCHEMA, &objects.mark));
         }
     };
-    let damaged = |what: &str| {
-        server
-            .error(Kind::TargetShape, &format!("has {what} in {}, which no delsert wrote", objects.mark))
-            .advice(format!("Restore it, or drop that table, set on_existing_rows = \"replace\" for {}, and run 'delsert check', then 'delsert resync' for the table", objects.production))
-    };
-    let [row] = &rows[..] else {
-        return Err(damaged(&format!("{} rows instead of one", rows.len())));
-    };
-    let field =
-        |error: tokio_postgres::Error| server.failed(&format!("understand the watermark in {}", objects.mark), &error);
-    let sync: String = row.try_get(0).map_err(field)?;
-    if sync != table.sync {
-        let message = format!("{} is written by sync '{sync}', not by '{}'", objects.production, table.sync);
-        return Err(Error::new(Kind::OtherSync, message).advice(format!(
-            "Give this sync a target schema of its own, or use the other sync's name; if '{sync}' is gone for good, drop {}, and let the first snapshot replace its rows by on_existing_rows = \"replace\"",
-            objects.mark
-        )));
-    }
-    let count = |at: usize| {
-        let value: i64 = row.try_get(at).map_err(field)?;
-        u64::try_from(value).map_err(|_| damaged("a negative number"))
-    };
-    let position: Option<String> = row.try_get(3).map_err(field)?;
-    let attempt: Option<String> = row.try_get(4).map_err(field)?;
-    Ok(Some(Watermark {
-        generation: count(1)?,
-        sequence: count(2)?,
-        position: position.map(|text| text.parse().map_err(|_| damaged("a wrong position"))).transpose()?,
-        attempt: attempt.map(|text| Uuid::parse_str(&text).map_err(|_| damaged("a wrong attempt"))).transpose()?,
-    }))
+    mark::read(server, table, &objects, &rows).map(Some)
 }
 
 const DESCRIBE: &str = "SELECT version(), current_database()::text, current_user::text, \

@@ -5,7 +5,6 @@
 
 use tokio_postgres::{Client, Transaction};
 
-use super::adopt::Difference;
 use super::attached::{self, Production};
 use super::{adopt, key, objects, read_watermark, rights, shape};
 use crate::config::OnExistingRows;
@@ -14,6 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
 use crate::target::pgwire::failure::Server;
+use crate::target::pgwire::not_ours;
+use crate::target::refusal::{self, Difference};
 use crate::target::{Prepared, TargetTable};
 
 /// The advisory lock under which schemas are made: any constant that is ours.
@@ -150,7 +151,7 @@ async fn generation(transaction: &Transaction<'_>, server: &Server, table: &Targ
     let objects = objects(table);
     match find(transaction, server, SCHEMA, &objects.mark_name).await? {
         None => Ok(None),
-        Some(mark) if !shape::is_mark(&mark) => Err(shape::not_ours("watermark", &objects.mark)),
+        Some(mark) if !shape::is_mark(&mark) => Err(not_ours("watermark", &objects.mark)),
         Some(_) => Ok(read_watermark(transaction, server, table).await?.map(|watermark| watermark.generation)),
     }
 }
@@ -189,7 +190,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
             rights::check_table(transaction, server, table).await?;
             let hindrances = adopt::hindrances(&production, table);
             if !hindrances.is_empty() {
-                return Err(adopt::refusal(&objects.production, &hindrances));
+                return Err(refusal::refusal(&objects.production, &hindrances));
             }
         }
         Some(production) => {
@@ -202,7 +203,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
             if !differences.is_empty() {
                 // The first copy may have been committed since the watermark was read: then the rows are its.
                 return if self::generation(transaction, server, table).await? == generation {
-                    Err(adopt::refusal(&objects.production, &differences))
+                    Err(refusal::refusal(&objects.production, &differences))
                 } else {
                     Box::pin(self::plan(transaction, server, table)).await
                 };
@@ -216,7 +217,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
     }
     match find(transaction, server, SCHEMA, &objects.staging_name).await? {
         Some(staging) if shape::staging_fits(&staging, table, &types) => {}
-        Some(staging) if !shape::is_staging(&staging) => return Err(shape::not_ours("staging", &objects.staging)),
+        Some(staging) if !shape::is_staging(&staging) => return Err(not_ours("staging", &objects.staging)),
         Some(_) => plan.statements.extend([format!("DROP TABLE {}", objects.staging), create_staging(table, &objects)]),
         None => plan.statements.push(create_staging(table, &objects)),
     }
@@ -251,7 +252,7 @@ async fn differences(
         adopt::hindrances(production, table)
     };
     if rows > 0 && table.on_existing_rows == OnExistingRows::Fail {
-        differences.push(adopt::foreign_rows(rows, all));
+        differences.push(refusal::foreign_rows(rows, all));
     }
     Ok(differences)
 }

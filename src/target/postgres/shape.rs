@@ -2,7 +2,7 @@
 
 use tokio_postgres::{GenericClient, Row};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::target::delsert::OPERATION;
 use crate::target::pgwire::failure::Server;
 use crate::target::{TargetColumn, TargetTable};
@@ -228,12 +228,6 @@ pub fn is_staging(relation: &Relation) -> bool {
 /// Whether a relation under a watermark table's name is one that `delsert` made.
 pub fn is_mark(relation: &Relation) -> bool {
     relation.kind == "r" && relation.columns.iter().map(|column| column.name.as_str()).eq(MARK)
-}
-
-/// The refusal of what stands where one of `delsert`'s own tables should, under a quoted name.
-pub fn not_ours(what: &str, name: &str) -> Error {
-    Error::new(Kind::TargetShape, format!("{name} is there, but is no {what} of delsert's: it is left as it is"))
-        .advice("Schema delsert is delsert's own: move or rename what stands there, and run 'delsert check' again")
 }
 
 /// A column of a table that is there.

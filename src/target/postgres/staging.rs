@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::target::TargetTable;
 use crate::target::delsert::{Objects, SCHEMA, literal};
 use crate::target::pgwire::failure::Server;
+use crate::target::pgwire::not_ours;
 
 /// Up to this size rows are deleted: that takes no lock that readers feel, and no new file. A larger one, be it of rows
 /// that are gone, is truncated, unless somebody reads it. A TRUNCATE takes some 40 ms on a disk, as long as deleting so much.
@@ -34,7 +35,7 @@ impl<'a> Staging<'a> {
         let present = looked_up.map_err(|error| self.server.failed("look up staging", &error))?;
         match present {
             Some(staging) if shape::staging_fits(&staging, table, types) => self.empty().await,
-            Some(staging) if !shape::is_staging(&staging) => Err(shape::not_ours("staging", &self.objects.staging)),
+            Some(staging) if !shape::is_staging(&staging) => Err(not_ours("staging", &self.objects.staging)),
             present => {
                 if present.is_some() {
                     self.run("make staging anew", &format!("DROP TABLE {}", self.objects.staging)).await?;

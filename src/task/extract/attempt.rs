@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::window::{self, Step};
+use crate::config::Engine;
 use crate::crash::{self, Step as Durable};
 use crate::csv::{Dialect, Encoder, Fit};
 use crate::error::{Kind, Result};
@@ -15,7 +16,7 @@ use crate::manifest::{CommitTime, Encoding, FORMAT, Manifest, Opening, Window};
 use crate::part::{Writer, Written};
 use crate::position::Position;
 use crate::source::{Source, Tracked};
-use crate::target::{fits, types};
+use crate::target::{fits, redshift, types};
 
 /// How often a batch is begun again because a text equals its NULL sentinel.
 const SENTINELS: usize = 8;
@@ -127,11 +128,12 @@ impl<S: Source> Attempt<'_, S> {
         let name = &self.tracked.table.name;
         // A copy may meet a row that moved twice.
         let copies = matches!(step, Step::Snapshot | Step::Backfill { .. });
-        let longest = types::longest_row(shared.context.config.naming()?.engine);
+        let engine = shared.context.config.naming()?.engine;
         let encoder = Encoder::new(self.tracked.table, self.fits.to_vec(), self.dialect.clone(), copies);
-        let encoder = encoder.of_rows_up_to(longest);
+        let encoder = encoder.of_rows_up_to(types::longest_row(engine));
         let part_names = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
-        let writer = Writer::new(shared.ledger.bucket(), part_names, bucket.compression, bucket.part_size, encoder);
+        let writer =
+            Writer::new(shared.ledger.bucket(), part_names.clone(), bucket.compression, bucket.part_size, encoder);
         let mut writer = writer.on(name);
         tracing::info!(table = %name, generation = self.opening.generation, sequence = self.sequence, kind = ?step.kind(), "extracting");
         let (window, written) = match step {
@@ -166,6 +168,11 @@ impl<S: Source> Attempt<'_, S> {
             if written.upserts + written.deletes == 0 && !even_if_empty {
                 return Ok(None);
             }
+        }
+        if engine == Engine::Redshift && !written.parts.is_empty() {
+            // The target reads the parts itself, by a list of them.
+            let list = redshift::copy::list(shared.ledger.bucket().name(), &written.parts);
+            shared.ledger.bucket().put(&format!("{part_names}.{}", redshift::copy::LIST), list.into()).await?;
         }
         Ok(Some(self.manifest(step, window, written, bounds.committed, bucket.compression)))
     }

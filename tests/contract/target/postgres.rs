@@ -44,6 +44,7 @@ impl Server {
             ca_file: None,
             connect_timeout: Duration::from_secs(15),
             lock_timeout: MINUTE,
+            redshift: config::RedshiftOptions::default(),
         }
     }
 }

@@ -64,6 +64,7 @@ async fn encryption_and_certificates_are_what_the_configuration_asks() -> anyhow
         ca_file: ca_file.map(Path::to_owned),
         connect_timeout: Duration::from_secs(15),
         lock_timeout: Duration::from_secs(15),
+        redshift: config::RedshiftOptions::default(),
     };
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                      WHERE application_name = 'delsert' AND ssl";

@@ -70,7 +70,7 @@ fn is_sound(manifest: &Manifest) {
 fn has_its_place(table: &Table) {
     static CONFIG: LazyLock<Config> =
         LazyLock::new(|| Config::parse("[sync]\nname = \"shop\"\n[target]\nengine = \"postgres\"").unwrap());
-    let rules = NameRules { limit: 63, reserved: &["ctid"], reserved_schemas: &["pg_"] };
+    let rules = NameRules { limit: 63, folds: false, reserved: &["ctid"], reserved_schemas: &["pg_"] };
     let place = match sql::place(&CONFIG, table, rules) {
         Ok(place) => place,
         Err(error) => return assert_eq!(error.kind(), Kind::NameClash, "{error}"),
