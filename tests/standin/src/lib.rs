@@ -10,6 +10,7 @@
 //! | [`cdc`] | the log, the capture and cleanup jobs, CDC procedures, functions and views |
 //! | [`load`] | reads a directory of tables to load: a schema and CSV files |
 //! | [`browser`] | a SQL Browser, which tells the ports of named instances |
+//! | [`redshift`] | Redshift's protocol, SQL and rules before a real PostgreSQL, with COPY from S3 |
 //! | [`s3`] | an S3 server over a small in-memory store, atomic under conditional writes |
 //!
 //! A stand-in is as strict as the real server or stricter, and never linked into the binary.
@@ -18,6 +19,7 @@ pub mod browser;
 pub mod cdc;
 pub mod engine;
 pub mod load;
+pub mod redshift;
 pub mod s3;
 pub mod session;
 pub mod table;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod redshift;
 mod s3;
 mod sqlserver;
 
@@ -27,6 +28,8 @@ enum Command {
     SqlServer(sqlserver::Arguments),
     /// Serves S3 from memory.
     S3(s3::Arguments),
+    /// Serves Redshift: its protocol, SQL and rules before a PostgreSQL.
+    Redshift(redshift::Arguments),
 }
 
 /// Runs what was asked for until it is told to end.
@@ -36,6 +39,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         match arguments.command {
             Command::SqlServer(arguments) => sqlserver::run(arguments).await,
             Command::S3(arguments) => s3::run(arguments).await,
+            Command::Redshift(arguments) => redshift::run(arguments).await,
         }
     });
     // Sessions may be busy on threads of their own; they end with the process.
