@@ -79,7 +79,8 @@ pub fn tokens(text: &str, names: Names) -> Result<Vec<Token>, SqlError> {
                 (Kind::Number, rest[..length].to_owned(), length)
             }
             _ if starts_name(first) => {
-                let length = rest.find(|next| !continues_name(next)).unwrap_or(rest.len());
+                let after = first.len_utf8();
+                let length = rest[after..].find(|next| !continues_name(next)).map_or(rest.len(), |end| after + end);
                 (Kind::Word, fold_bare(&rest[..length]), length)
             }
             _ => symbol(rest)?,

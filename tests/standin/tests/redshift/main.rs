@@ -2,4 +2,7 @@
 
 mod copy;
 mod flow;
+mod refused;
 mod support;
+mod transactions;
+mod values;

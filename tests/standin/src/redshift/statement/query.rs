@@ -345,7 +345,11 @@ impl VisitorMut for Rewriter {
         if ident.quote_style.is_none() && ONLY_HERE.contains(&ident.value.as_str()) {
             return ControlFlow::Break(SqlError::syntax(&ident.value));
         }
-        ident.value = shortened(&ident.value);
+        let below = shortened(&ident.value);
+        if below != ident.value {
+            // The mark of a shortened name needs quotes.
+            *ident = Ident::with_quote('"', below);
+        }
         ControlFlow::Continue(())
     }
 }
