@@ -205,3 +205,29 @@ pub fn unescape(raw: &str, keep_unknown: bool) -> String {
     }
     out
 }
+
+/// Tokens as text that gives the same tokens.
+pub fn render(tokens: &[Token]) -> String {
+    let text = tokens.iter().map(|token| match token.kind {
+        Kind::Quoted => format!("\"{}\"", token.value.replace('"', "\"\"")),
+        Kind::Text => quoted_text(&token.value),
+        _ => token.value.clone(),
+    });
+    text.collect::<Vec<_>>().join(" ")
+}
+
+/// A literal with its backslashes as they were given.
+fn quoted_text(raw: &str) -> String {
+    let mut out = "'".to_owned();
+    let mut rest = raw.chars();
+    while let Some(next) = rest.next() {
+        out.push(next);
+        match next {
+            '\'' => out.push('\''),
+            '\\' => out.extend(rest.next()),
+            _ => {}
+        }
+    }
+    out.push('\'');
+    out
+}
