@@ -24,7 +24,8 @@ CREATE OR REPLACE VIEW redshift_standin.pg_attribute AS
                 FROM redshift_standin."$declared" d WHERE d.relid = a.attrelid), -1)
             ELSE a.atttypmod END AS atttypmod,
         a.attnotnull, a.atthasdef OR a.attidentity <> '' AS atthasdef, a.attisdropped, a.attlen
-    FROM pg_catalog.pg_attribute a JOIN redshift_standin.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0;
+    FROM pg_catalog.pg_attribute a JOIN redshift_standin.pg_class c ON c.oid = a.attrelid
+    WHERE a.attnum > 0 AND a.attname <> 'redshift_standin';
 
 CREATE OR REPLACE VIEW redshift_standin.pg_constraint AS
     SELECT (100000 + row_number() OVER ())::oid AS oid, coalesce(k.key ->> 'name', c.relname || '_' || CASE k.key ->> 'kind'
@@ -53,9 +54,15 @@ CREATE OR REPLACE VIEW redshift_standin.pg_tables AS
     SELECT n.nspname AS schemaname, c.relname AS tablename, pg_catalog.pg_get_userbyid(c.relowner) AS tableowner,
         false AS hasindexes, false AS hasrules, false AS hastriggers
     FROM redshift_standin.pg_class c JOIN redshift_standin.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r';
+-- Views that are bound when they are read: below each is a view of one column, whose comment is the query.
+CREATE OR REPLACE VIEW redshift_standin."$late_views" AS
+    SELECT c.oid, n.nspname, c.relname, pg_catalog.col_description(c.oid, a.attnum) AS definition
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'v' AND a.attname = 'redshift_standin' AND NOT redshift_standin.is_own(n.nspname);
 CREATE OR REPLACE VIEW redshift_standin.pg_views AS
     SELECT n.nspname AS schemaname, c.relname AS viewname, pg_catalog.pg_get_userbyid(c.relowner) AS viewowner,
-        coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), pg_catalog.pg_get_viewdef(c.oid)) AS definition
+        coalesce((SELECT l.definition FROM redshift_standin."$late_views" l WHERE l.oid = c.oid), pg_catalog.pg_get_viewdef(c.oid)) AS definition
     FROM redshift_standin.pg_class c JOIN redshift_standin.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v';
 
 -- Of each column what Redshift's own views tell, once.

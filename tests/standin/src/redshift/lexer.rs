@@ -79,7 +79,8 @@ pub fn tokens(text: &str, names: Names) -> Result<Vec<Token>, SqlError> {
                 (Kind::Number, rest[..length].to_owned(), length)
             }
             _ if starts_name(first) => {
-                let length = rest.find(|next| !continues_name(next)).unwrap_or(rest.len());
+                let after = first.len_utf8();
+                let length = rest[after..].find(|next| !continues_name(next)).map_or(rest.len(), |end| after + end);
                 (Kind::Word, fold_bare(&rest[..length]), length)
             }
             _ => symbol(rest)?,
@@ -202,5 +203,31 @@ pub fn unescape(raw: &str, keep_unknown: bool) -> String {
             None => out.push('\\'),
         }
     }
+    out
+}
+
+/// Tokens as text that gives the same tokens.
+pub fn render(tokens: &[Token]) -> String {
+    let text = tokens.iter().map(|token| match token.kind {
+        Kind::Quoted => format!("\"{}\"", token.value.replace('"', "\"\"")),
+        Kind::Text => quoted_text(&token.value),
+        _ => token.value.clone(),
+    });
+    text.collect::<Vec<_>>().join(" ")
+}
+
+/// A literal with its backslashes as they were given.
+fn quoted_text(raw: &str) -> String {
+    let mut out = "'".to_owned();
+    let mut rest = raw.chars();
+    while let Some(next) = rest.next() {
+        out.push(next);
+        match next {
+            '\'' => out.push('\''),
+            '\\' => out.extend(rest.next()),
+            _ => {}
+        }
+    }
+    out.push('\'');
     out
 }

@@ -4,9 +4,12 @@
 //! below. So a count is never younger than its snapshot, and what is told as a conflict can at worst be none.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use super::statement::query::LateView;
 
 /// The commits so far.
 #[derive(Debug, Default)]
@@ -21,6 +24,7 @@ struct State {
     written: HashMap<u32, Commit>,
     created: HashMap<(String, String), u64>,
     dropped: HashMap<(String, String), u64>,
+    views: HashMap<(String, String), Arc<LateView>>,
     tickets: u64,
     committing: BTreeSet<u64>,
 }
@@ -40,6 +44,8 @@ pub struct Changes {
     pub created: HashSet<(String, String)>,
     /// Tables dropped, or renamed away.
     pub dropped: HashSet<(String, String)>,
+    /// Late-binding views that were created, or are gone.
+    pub views: HashMap<(String, String), Option<Arc<LateView>>>,
 }
 
 impl Registry {
@@ -73,6 +79,12 @@ impl Registry {
                 state.created.insert(name.clone(), at);
                 state.dropped.remove(name);
             }
+            for (name, view) in &changes.views {
+                match view {
+                    Some(view) => drop(state.views.insert(name.clone(), Arc::clone(view))),
+                    None => drop(state.views.remove(name)),
+                }
+            }
         }
         drop(state);
         self.committed.notify_waiters();
@@ -97,6 +109,16 @@ impl Registry {
         self.settle().await;
         let state = self.state.lock();
         state.written.get(&table).filter(|commit| commit.at > snapshot).map(|commit| commit.pid)
+    }
+
+    /// Notes a late-binding view that was there.
+    pub fn know(&self, name: (String, String), view: LateView) {
+        self.state.lock().views.insert(name, Arc::new(view));
+    }
+
+    /// A late-binding view.
+    pub fn view(&self, name: &(String, String)) -> Option<Arc<LateView>> {
+        self.state.lock().views.get(name).cloned()
     }
 
     /// Was a table created or dropped after a snapshot?

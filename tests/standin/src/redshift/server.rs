@@ -19,6 +19,7 @@ use super::login::{self, Opening};
 use super::name::{LongNames, literal, quoted};
 use super::registry::Registry;
 use super::session::Session;
+use super::session::views::learn;
 use super::upstream::{self, Address, Upstream};
 use super::wire;
 
@@ -206,7 +207,7 @@ async fn prepare(settings: Settings) -> anyhow::Result<Arc<Shared>> {
     names.note(known.iter().filter_map(|row| row[0].as_deref()));
     let accounts = settings.accounts.iter().map(|account| (account.name.clone(), account.clone())).collect();
     let bucket = Bucket::new(&settings);
-    Ok(Arc::new(Shared {
+    let shared = Arc::new(Shared {
         settings,
         registry: Registry::default(),
         names,
@@ -214,7 +215,9 @@ async fn prepare(settings: Settings) -> anyhow::Result<Arc<Shared>> {
         accounts: Mutex::new(accounts),
         own: tokio::sync::Mutex::new(own),
         queries: AtomicI32::new(1),
-    }))
+    });
+    learn(&shared).await?;
+    Ok(shared)
 }
 
 /// The relations of a provisioned cluster that tell of the cluster itself.

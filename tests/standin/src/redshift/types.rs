@@ -2,7 +2,7 @@
 
 use super::error::SqlError;
 use super::name::quoted;
-use super::statement::cursor::Cursor;
+use super::statement::cursor::{Cursor, is_reserved};
 
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl Type {
             | "bigserial" | "interval" | "geometry" | "geography" | "hllsketch" | "tsvector" | "hstore" => {
                 return Err(SqlError::unsupported(format!("Column type \"{word}\" is not supported")));
             }
+            _ if is_reserved(&word) => return Err(SqlError::syntax(&word)),
             _ => return Err(SqlError::new("42704", format!("type \"{word}\" does not exist"))),
         })
     }
@@ -121,7 +122,7 @@ impl Type {
         let column = quoted(column);
         let (kind, check) = match self {
             Self::Varchar(bytes) | Self::Varbyte(bytes) => ("bytes", format!("octet_length({column}) <= {bytes}")),
-            Self::Char(_) => ("single", format!("octet_length({column}) = char_length({column})")),
+            Self::Char(_) => ("single", format!("octet_length({column}::text) = char_length({column}::text)")),
             Self::Decimal(19, scale) => (
                 "range",
                 format!(

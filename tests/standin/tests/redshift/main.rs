@@ -1,5 +1,9 @@
 //! The Redshift stand-in as its clients see it, before a real PostgreSQL.
 
+mod access;
 mod copy;
 mod flow;
+mod refused;
 mod support;
+mod transactions;
+mod values;

@@ -45,17 +45,16 @@ impl Session {
         let sources = files.sources(copy).await?;
         self.last_copy.0 = self.query;
         let columns: Vec<_> = targets.iter().map(|target| quoted(&target.name)).collect();
+        let mut progress = Progress::default();
+        if copy.no_load {
+            self.load(copy, &files, &sources, &table, &targets, &mut progress).await?;
+            return Ok(0);
+        }
         // Below, rows come by the session's own connection, so that they are in its transaction.
         self.below.copy_in(&format!("COPY {} ({}) FROM STDIN", copy.table.quoted(), columns.join(", "))).await?;
-        let mut progress = Progress::default();
-        let result = self.load(copy, &files, &sources, &table, &targets, &mut progress).await;
-        if let Err(failure) = result {
+        if let Err(failure) = self.load(copy, &files, &sources, &table, &targets, &mut progress).await {
             self.below.copy_fail().await?;
             return Err(failure);
-        }
-        if copy.no_load {
-            self.below.copy_fail().await?;
-            return Ok(0);
         }
         self.below.copy_data(&progress.out).await?;
         self.below.copy_end().await?;

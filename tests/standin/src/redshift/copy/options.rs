@@ -270,6 +270,12 @@ impl Found {
 
     fn finish(self) -> Result<Copy, SqlError> {
         let Some(mut copy) = self.copy else { return Err(SqlError::syntax("copy")) };
+        copy.authorization = self.authorization.ok_or_else(|| {
+            SqlError::new(
+                "42601",
+                "COPY from S3 needs an authorization: IAM_ROLE, or ACCESS_KEY_ID and SECRET_ACCESS_KEY",
+            )
+        })?;
         if let Some(option) = NOT_WITH_CSV.iter().find(|option| self.seen.contains(**option)) {
             let option = option.to_ascii_uppercase();
             if self.csv {
@@ -283,12 +289,6 @@ impl Found {
         if copy.delimiter == copy.quote {
             return Err(SqlError::new("22023", "COPY delimiter and quote must be different"));
         }
-        copy.authorization = self.authorization.ok_or_else(|| {
-            SqlError::new(
-                "42601",
-                "COPY from S3 needs an authorization: IAM_ROLE, or ACCESS_KEY_ID and SECRET_ACCESS_KEY",
-            )
-        })?;
         Ok(copy)
     }
 }

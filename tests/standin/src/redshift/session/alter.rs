@@ -42,18 +42,6 @@ impl Session {
         Ok(self.below.rows(&sql).await?.first().and_then(|row| row[0].as_deref()) == Some("r"))
     }
 
-    async fn alter_view(&mut self, name: &Name, change: &Change) -> Outcome<()> {
-        let what = match change {
-            Change::Rename(to) => format!("RENAME TO {}", quoted(to)),
-            Change::SetSchema(schema) => format!("SET SCHEMA {}", quoted(schema)),
-            Change::Owner(user) => format!("OWNER TO {}", quoted(user)),
-            _ => return Err(SqlError::new("42809", format!("\"{name}\" is not a table")).into()),
-        };
-        self.below.run(&format!("ALTER VIEW {} {what}", name.quoted())).await?;
-        self.complete("ALTER TABLE");
-        Ok(())
-    }
-
     async fn change(&mut self, name: &Name, table: Table, change: &Change) -> Outcome<()> {
         match change {
             Change::Add(column) => self.add_column(name, table, column).await,

@@ -6,7 +6,7 @@
 //! | [`transaction`] | blocks, implicit ones, locks of writers, conflicts |
 //! | [`relay`] | rows from below to the client |
 //! | [`settings`] | SET, SHOW, and what a client gives at start |
-//! | [`tables`] | what tables were declared with; CREATE, ALTER, DROP |
+//! | `tables`, `alter`, [`views`] | what tables were declared with; CREATE, ALTER, DROP; views bound late |
 //! | [`control`] | upkeep, rights, cancelling |
 
 mod alter;
@@ -16,6 +16,7 @@ mod relay;
 mod settings;
 mod tables;
 mod transaction;
+pub(super) mod views;
 
 use std::collections::HashMap;
 use std::io;
@@ -197,17 +198,6 @@ impl Session {
     async fn note_names(&self, tokens: &[lexer::Token]) -> Outcome<()> {
         let names = tokens.iter().filter(|token| matches!(token.kind, lexer::Kind::Word | lexer::Kind::Quoted));
         self.shared.note_names(names.map(|token| token.value.as_str())).await
-    }
-
-    fn parse(&self, tokens: &[lexer::Token]) -> Result<Statement, SqlError> {
-        let statement = statement::parse(tokens)?;
-        if let Statement::Select(relayed) | Statement::Write(statement::query::Write { relayed, .. }) = &statement
-            && let Some(name) = &relayed.provisioned
-            && self.shared.settings.serverless
-        {
-            return Err(SqlError::no_relation(name));
-        }
-        Ok(statement)
     }
 
     /// Runs one statement; one among many runs in a transaction that holds all of them.

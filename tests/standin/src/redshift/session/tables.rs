@@ -6,7 +6,7 @@ use crate::redshift::error::{Outcome, SqlError};
 use crate::redshift::lexer;
 use crate::redshift::name::{Name, Names, literal, quoted};
 use crate::redshift::statement::cursor::Cursor;
-use crate::redshift::statement::ddl::{Attributes, ColumnDefinition, CreateTable, CreateTableAs, CreateView, Drop};
+use crate::redshift::statement::ddl::{Attributes, ColumnDefinition, CreateTable, CreateTableAs, Drop};
 use crate::redshift::types::Type;
 use crate::redshift::wire;
 
@@ -182,27 +182,15 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn create_view(&mut self, view: &CreateView) -> Outcome<()> {
-        self.begin_implicit().await?;
-        if !view.late_binding {
-            self.look_at(&view.query.relations)?;
-        }
-        self.note_snapshot();
-        let replace = if view.or_replace { "OR REPLACE " } else { "" };
-        let columns: Vec<_> = view.columns.iter().map(|column| quoted(column)).collect();
-        let columns = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
-        let sql = format!("CREATE {replace}VIEW {}{columns} AS {}", view.name.quoted(), view.query.sql);
-        self.below.run(&sql).await?;
-        self.complete("CREATE VIEW");
-        Ok(())
-    }
-
     pub(super) async fn drop_relations(&mut self, drop: &Drop) -> Outcome<()> {
         self.begin_implicit().await?;
         for name in &drop.names {
             self.look_at(std::slice::from_ref(name))?;
             if let Some(place) = self.place(name).await? {
                 self.transaction.changes.created.remove(&place);
+                if drop.view {
+                    self.transaction.changes.views.insert(place.clone(), None);
+                }
                 self.transaction.changes.dropped.insert(place);
             }
         }

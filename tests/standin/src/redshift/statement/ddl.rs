@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::{Statement, control, query};
 use crate::redshift::error::SqlError;
+use crate::redshift::lexer::Token;
 use crate::redshift::name::Name;
 use crate::redshift::types::Type;
 
@@ -99,8 +100,8 @@ pub struct CreateView {
     pub or_replace: bool,
     pub columns: Vec<String>,
     pub query: query::Relayed,
-    /// WITH NO SCHEMA BINDING.
-    pub late_binding: bool,
+    /// WITH NO SCHEMA BINDING: the query as it was given.
+    pub late: Option<Vec<Token>>,
 }
 
 /// DROP TABLE or VIEW.
@@ -418,16 +419,16 @@ fn view(cursor: &mut Cursor, or_replace: bool) -> Result<Statement, SqlError> {
     let late = ["with", "no", "schema", "binding"];
     let ends_late = tokens.len() > late.len()
         && tokens[tokens.len() - late.len()..].iter().map(|token| token.value.as_str()).eq(late);
-    let query = if ends_late { &tokens[..tokens.len() - late.len()] } else { tokens };
-    let Some(_) = query.first() else { return Err(cursor.unexpected()) };
-    let query = query::parse_select(query)?;
+    let given = if ends_late { &tokens[..tokens.len() - late.len()] } else { tokens };
+    let Some(_) = given.first() else { return Err(cursor.unexpected()) };
+    let query = query::parse_select(given)?;
     if ends_late && query.relations.iter().any(|relation| relation.schema.is_none()) {
         return Err(SqlError::new(
             "42601",
             "all the relation names inside should be qualified when creating VIEW WITH NO SCHEMA BINDING",
         ));
     }
-    Ok(Statement::CreateView(CreateView { name, or_replace, columns, query, late_binding: ends_late }))
+    Ok(Statement::CreateView(CreateView { name, or_replace, columns, query, late: ends_late.then(|| given.to_vec()) }))
 }
 
 /// Reads what follows DROP.

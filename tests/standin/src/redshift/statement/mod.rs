@@ -3,11 +3,13 @@
 //! | module | is |
 //! |---|---|
 //! | [`cursor`] | reads statements that general SQL parsers have not |
-//! | [`query`], [`expression`], [`functions`], [`relation`] | SELECT, INSERT, UPDATE, DELETE, MERGE: what is allowed in them, and the rewriting |
+//! | [`query`] | SELECT, INSERT, UPDATE, DELETE, MERGE, and their rewriting |
+//! | `clauses`, `target`, [`expression`], [`functions`], [`relation`] | what is allowed in them |
 //! | [`ddl`], [`alter`] | tables |
 //! | [`control`] | transactions, settings, rights, upkeep |
 
 pub mod alter;
+mod clauses;
 pub mod control;
 pub mod cursor;
 pub mod ddl;
@@ -15,6 +17,7 @@ pub mod expression;
 pub mod functions;
 pub mod query;
 pub mod relation;
+mod target;
 
 use super::copy::options::Copy;
 use super::error::SqlError;

@@ -1,17 +1,19 @@
 //! SELECT, INSERT, UPDATE, DELETE and MERGE.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, FromTable, Ident, LimitClause, Merge, MergeAction, MergeClauseKind, ObjectName,
-    ObjectNamePart, Query, Select, SetExpr, Statement as Parsed, TableFactor, TableObject, TopQuantity,
-    UpdateTableFromKind, VisitMut, VisitorMut,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement as Parsed, TableAlias,
+    TableAliasColumnDef, TableFactor, VisitMut, VisitorMut,
 };
 use sqlparser::dialect::RedshiftSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token as ParserToken, Word};
 
+use super::clauses::{check_factor, check_query, check_select};
 use super::relation::{Relation, resolve};
+use super::target::{delete_target, insert_target, is_values, merge_target, update_target};
 use super::{Statement, expression};
 use crate::redshift::error::SqlError;
 use crate::redshift::lexer::{Kind, Token, unescape};
@@ -68,8 +70,28 @@ const ONLY_HERE: &[&str] = &[
     "wallet",
 ];
 
+/// A view that is bound to its tables when it is read.
+#[derive(Debug, Clone)]
+pub struct LateView {
+    /// Names of its columns, if it was given any.
+    pub columns: Vec<String>,
+    /// Its query.
+    pub query: Vec<Token>,
+}
+
+/// Finds late-binding views.
+pub type FindView<'a> = &'a dyn Fn(&Name) -> Option<Arc<LateView>>;
+
+/// Late-binding views within each other go no deeper.
+const DEEPEST: usize = 32;
+
 /// Reads a query or a change of rows.
 pub fn parse(tokens: &[Token]) -> Result<Statement, SqlError> {
+    parse_with(tokens, &|_| None)
+}
+
+/// Reads a query or a change of rows, late-binding views in it replaced by their queries.
+pub fn parse_with(tokens: &[Token], views: FindView<'_>) -> Result<Statement, SqlError> {
     let mut parsed = parse_statement(tokens)?;
     let (target, reads) = match &parsed {
         Parsed::Query(_) => (None, true),
@@ -79,7 +101,8 @@ pub fn parse(tokens: &[Token]) -> Result<Statement, SqlError> {
         Parsed::Merge(merge) => (Some(merge_target(merge)?), true),
         _ => return Err(SqlError::syntax(&tokens[0].value)),
     };
-    let mut rewriter = Rewriter { may_have_values: target.is_some() && !reads, ..Rewriter::default() };
+    let mut rewriter = Rewriter::new(views);
+    rewriter.may_have_values = target.is_some() && !reads;
     if let ControlFlow::Break(error) = VisitMut::visit(&mut parsed, &mut rewriter) {
         return Err(error);
     }
@@ -105,7 +128,7 @@ pub fn parse_expression(tokens: &[Token]) -> Result<String, SqlError> {
     let mut parser = parser(tokens);
     let mut parsed = parser.parse_expr().map_err(|error| told(&error.to_string()))?;
     at_end(&mut parser)?;
-    let mut rewriter = Rewriter::default();
+    let mut rewriter = Rewriter::new(&|_| None);
     match VisitMut::visit(&mut parsed, &mut rewriter) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(parsed.to_string()),
@@ -187,112 +210,8 @@ fn symbol(symbol: &str) -> ParserToken {
     }
 }
 
-fn is_values(source: Option<&Query>) -> bool {
-    source.is_none_or(|query| matches!(*query.body, SetExpr::Values(_)))
-}
-
-fn insert_target(insert: &sqlparser::ast::Insert) -> Result<Name, SqlError> {
-    if insert.on.is_some() {
-        return Err(SqlError::syntax("on"));
-    }
-    if insert.returning.is_some() {
-        return Err(SqlError::syntax("returning"));
-    }
-    let plain = insert.or.is_none()
-        && !insert.ignore
-        && insert.into
-        && insert.table_alias.is_none()
-        && !insert.overwrite
-        && insert.assignments.is_empty()
-        && insert.partitioned.is_none()
-        && insert.after_columns.is_empty()
-        && !insert.has_table_keyword
-        && !insert.replace_into
-        && insert.priority.is_none()
-        && insert.insert_alias.is_none()
-        && insert.settings.is_none()
-        && insert.output.is_none()
-        && insert.format_clause.is_none();
-    match &insert.table {
-        TableObject::TableName(name) if plain => relation_name(name),
-        _ => Err(SqlError::syntax("insert")),
-    }
-}
-
-fn delete_target(delete: &sqlparser::ast::Delete) -> Result<Name, SqlError> {
-    if delete.returning.is_some() {
-        return Err(SqlError::syntax("returning"));
-    }
-    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-    let plain = delete.tables.is_empty() && delete.output.is_none() && delete.order_by.is_empty();
-    match from.as_slice() {
-        [table] if plain && delete.limit.is_none() && table.joins.is_empty() => factor_name(&table.relation),
-        _ => Err(SqlError::syntax("delete")),
-    }
-}
-
-fn update_target(update: &sqlparser::ast::Update) -> Result<Name, SqlError> {
-    if update.returning.is_some() {
-        return Err(SqlError::syntax("returning"));
-    }
-    let plain = update.output.is_none()
-        && update.or.is_none()
-        && update.order_by.is_empty()
-        && update.limit.is_none()
-        && update.table.joins.is_empty()
-        && !matches!(update.from, Some(UpdateTableFromKind::BeforeSet(_)));
-    if plain { factor_name(&update.table.relation) } else { Err(SqlError::syntax("update")) }
-}
-
-/// MERGE: one clause for rows that match, one for those that do not, and nothing more.
-fn merge_target(merge: &Merge) -> Result<Name, SqlError> {
-    let TableFactor::Table { alias: None, .. } = &merge.table else {
-        return Err(SqlError::syntax("using"));
-    };
-    if !matches!(merge.source, TableFactor::Table { .. }) {
-        return Err(SqlError::syntax("("));
-    }
-    if merge.output.is_some() || !is_equality(&merge.on) {
-        return Err(SqlError::unsupported("MERGE joins by equality only"));
-    }
-    let kinds: Vec<_> = merge.clauses.iter().map(|clause| (clause.clause_kind, clause.predicate.is_some())).collect();
-    let complete = [(MergeClauseKind::Matched, false), (MergeClauseKind::NotMatched, false)];
-    if kinds != complete {
-        return Err(SqlError::new(
-            "42601",
-            "MERGE takes one WHEN MATCHED and one WHEN NOT MATCHED clause, in this order and without AND",
-        ));
-    }
-    for clause in &merge.clauses {
-        match &clause.action {
-            MergeAction::DoNothing { .. } => return Err(SqlError::syntax("do")),
-            MergeAction::Insert(insert) if insert.insert_predicate.is_some() => return Err(SqlError::syntax("where")),
-            MergeAction::Update(update) if update.update_predicate.is_some() || update.delete_predicate.is_some() => {
-                return Err(SqlError::syntax("where"));
-            }
-            _ => {}
-        }
-    }
-    factor_name(&merge.table)
-}
-
-fn is_equality(on: &Expr) -> bool {
-    match on {
-        Expr::Nested(inner) => is_equality(inner),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => is_equality(left) && is_equality(right),
-        Expr::BinaryOp { op: BinaryOperator::Eq, .. } => true,
-        _ => false,
-    }
-}
-
-fn factor_name(factor: &TableFactor) -> Result<Name, SqlError> {
-    match factor {
-        TableFactor::Table { name, .. } => relation_name(name),
-        other => Err(SqlError::syntax(&other.to_string())),
-    }
-}
-
-fn relation_name(name: &ObjectName) -> Result<Name, SqlError> {
+/// A relation's name, of one part or two.
+pub(super) fn relation_name(name: &ObjectName) -> Result<Name, SqlError> {
     let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident().map(|part| part.value.clone())).collect();
     match parts.as_deref() {
         Some([name]) => Ok(Name { schema: None, name: name.clone() }),
@@ -301,9 +220,10 @@ fn relation_name(name: &ObjectName) -> Result<Name, SqlError> {
     }
 }
 
-#[derive(Debug, Default)]
-struct Rewriter {
+struct Rewriter<'a> {
     relayed: Relayed,
+    views: FindView<'a>,
+    replaced: usize,
     /// The next query is what INSERT inserts; lists of values have no other place.
     may_have_values: bool,
 }
@@ -314,7 +234,7 @@ fn flow(result: Result<(), SqlError>) -> Flow {
     result.map_or_else(ControlFlow::Break, ControlFlow::Continue)
 }
 
-impl VisitorMut for Rewriter {
+impl VisitorMut for Rewriter<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Flow {
@@ -330,7 +250,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
-        flow(check_factor(factor))
+        flow(check_factor(factor).and_then(|()| self.replace_view(factor)))
     }
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> Flow {
@@ -345,12 +265,40 @@ impl VisitorMut for Rewriter {
         if ident.quote_style.is_none() && ONLY_HERE.contains(&ident.value.as_str()) {
             return ControlFlow::Break(SqlError::syntax(&ident.value));
         }
-        ident.value = shortened(&ident.value);
+        let below = shortened(&ident.value);
+        if below != ident.value {
+            // The mark of a shortened name needs quotes.
+            *ident = Ident::with_quote('"', below);
+        }
         ControlFlow::Continue(())
     }
 }
 
-impl Rewriter {
+impl<'a> Rewriter<'a> {
+    fn new(views: FindView<'a>) -> Self {
+        Self { relayed: Relayed::default(), views, replaced: 0, may_have_values: false }
+    }
+
+    /// A late-binding view is what its query is now.
+    fn replace_view(&mut self, factor: &mut TableFactor) -> Result<(), SqlError> {
+        let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
+        let name = relation_name(name)?;
+        let Some(view) = (self.views)(&name) else { return Ok(()) };
+        self.replaced += 1;
+        if self.replaced > DEEPEST {
+            return Err(SqlError::new("54001", format!("view \"{name}\" refers to itself")));
+        }
+        let Parsed::Query(subquery) = parse_statement(&view.query)? else { return Err(SqlError::syntax(&name.name)) };
+        let alias = alias.take().unwrap_or_else(|| TableAlias {
+            explicit: true,
+            name: Ident::with_quote('"', &name.name),
+            columns: view.columns.iter().map(|column| TableAliasColumnDef::from_name(column.as_str())).collect(),
+            at: None,
+        });
+        *factor = TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None };
+        Ok(())
+    }
+
     fn rewrite(&mut self, name: &Name) -> Result<ObjectName, SqlError> {
         let below = match resolve(name)? {
             Relation::User(name) => {
@@ -368,81 +316,5 @@ impl Rewriter {
         };
         let parts = below.split('.').map(|part| Ident::with_quote('"', part.trim_matches('"')));
         Ok(ObjectName(parts.map(ObjectNamePart::Identifier).collect()))
-    }
-}
-
-fn check_query(query: &mut Query) -> Result<(), SqlError> {
-    if !query.locks.is_empty() {
-        return Err(SqlError::syntax("for"));
-    }
-    if query.fetch.is_some()
-        || query.for_clause.is_some()
-        || query.settings.is_some()
-        || query.format_clause.is_some()
-        || !query.pipe_operators.is_empty()
-    {
-        return Err(SqlError::syntax(&query.to_string()));
-    }
-    match &query.limit_clause {
-        None | Some(LimitClause::LimitOffset { .. }) => {}
-        Some(other) => return Err(SqlError::syntax(&other.to_string())),
-    }
-    if let Some(with) = &query.with
-        && with.cte_tables.iter().any(|cte| cte.materialized.is_some() || cte.from.is_some())
-    {
-        return Err(SqlError::syntax("materialized"));
-    }
-    match &mut *query.body {
-        SetExpr::Select(select) => {
-            let Some(top) = select.top.take() else { return Ok(()) };
-            let (Some(TopQuantity::Constant(count)), false, None) =
-                (&top.quantity, top.percent || top.with_ties, &query.limit_clause)
-            else {
-                return Err(SqlError::syntax("top"));
-            };
-            let limit = Some(Expr::value(sqlparser::ast::Value::Number(count.to_string(), false)));
-            query.limit_clause = Some(LimitClause::LimitOffset { limit, offset: None, limit_by: Vec::new() });
-            Ok(())
-        }
-        SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_) => Ok(()),
-        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) | SetExpr::Table(_) => {
-            Err(SqlError::syntax(&query.body.to_string()))
-        }
-    }
-}
-
-fn check_select(select: &mut Select) -> Result<(), SqlError> {
-    if matches!(select.distinct, Some(Distinct::On(_))) {
-        return Err(SqlError::unsupported("SELECT DISTINCT ON is not supported"));
-    }
-    if select.into.is_some() {
-        return Err(SqlError::unmodelled("SELECT INTO"));
-    }
-    if select.qualify.is_some() || select.exclude.is_some() || !select.connect_by.is_empty() {
-        return Err(SqlError::unmodelled("QUALIFY, EXCLUDE or CONNECT BY"));
-    }
-    let plain = select.select_modifiers.is_none()
-        && select.top.is_none()
-        && select.lateral_views.is_empty()
-        && select.prewhere.is_none()
-        && select.cluster_by.is_empty()
-        && select.distribute_by.is_empty()
-        && select.sort_by.is_empty()
-        && select.named_window.is_empty()
-        && select.value_table_mode.is_none();
-    if plain { Ok(()) } else { Err(SqlError::syntax(&select.to_string())) }
-}
-
-fn check_factor(factor: &TableFactor) -> Result<(), SqlError> {
-    match factor {
-        TableFactor::Table { name, args: Some(_), .. } => Err(SqlError::unsupported(format!(
-            "Specified types or functions ({name}) not supported on Redshift tables."
-        ))),
-        TableFactor::Table {
-            with_hints, version: None, with_ordinality: false, sample: None, json_path: None, ..
-        } if with_hints.is_empty() => Ok(()),
-        TableFactor::Derived { lateral: false, sample: None, .. } | TableFactor::NestedJoin { .. } => Ok(()),
-        TableFactor::Derived { lateral: true, .. } => Err(SqlError::syntax("lateral")),
-        other => Err(SqlError::syntax(&other.to_string())),
     }
 }
