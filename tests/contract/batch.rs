@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use chrono::Utc;
 use delsert::bucket::Bucket;
 use delsert::config::{self, Compression, Config, Engine};
@@ -11,6 +11,7 @@ use delsert::manifest::{BatchKind, Encoding, FORMAT, Fingerprint, Instance, Mani
 use delsert::position::Position;
 use delsert::row::{Cell, Operation};
 use delsert::table::{Column, ColumnType, Table, TableName};
+use delsert::target::{redshift, types};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -27,13 +28,16 @@ pub struct Store {
     pub bucket: Bucket,
     /// As anybody sees it.
     pub objects: bucket::Bucket,
+    /// Where it is served.
+    pub endpoint: String,
+    engine: Engine,
     _s3: S3,
     _folder: TempDir,
 }
 
 impl Store {
-    /// Starts the stand-in and creates the bucket.
-    pub async fn start() -> anyhow::Result<Self> {
+    /// Starts the stand-in and creates the bucket, for batches that such a target reads.
+    pub async fn start(engine: Engine) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("delsert-store-").tempdir()?;
         let s3 = tokio::task::block_in_place(|| S3::start(folder.path(), &Leash::Owner))?;
         let config = config::Bucket {
@@ -50,9 +54,12 @@ impl Store {
             role: None,
             encryption: config::Encryption::Default,
         };
-        let bucket = Bucket::with_client(client(&s3), &config);
+        let keys = Credentials::new(bucket::ACCESS_KEY, bucket::SECRET_KEY, None, None, "test");
+        let bucket = Bucket::with_client(client(&s3, keys.clone()), &config);
+        let bucket = bucket.with_credentials(Some(SharedCredentialsProvider::new(keys)));
         bucket.ensure().await?;
-        Ok(Self { bucket, objects: s3.bucket(&config.name), _s3: s3, _folder: folder })
+        let (objects, endpoint) = (s3.bucket(&config.name), s3.endpoint());
+        Ok(Self { bucket, objects, endpoint, engine, _s3: s3, _folder: folder })
     }
 
     /// Writes a batch of one part for each slice of rows, and gives its manifest, which is not in the bucket.
@@ -68,9 +75,9 @@ impl Store {
         number: (u64, u64),
         parts: &[&[Row<'_>]],
     ) -> anyhow::Result<Manifest> {
-        let mut manifest = empty(compression, table, number);
+        let mut manifest = empty(compression, table, number, types::dialect(self.engine));
         for (at, rows) in parts.iter().enumerate() {
-            let text = encode(table, &manifest.encoding.dialect, rows)?;
+            let text = encode(table, self.engine, &manifest.encoding.dialect, rows)?;
             let packed = pack(compression, &text)?;
             let key = self.bucket.key(&format!("shop/{}/{}-{at}", manifest.table.name, manifest.attempt));
             let mut part = Part { key, rows: rows.len() as u64, bytes: 0, sha256: String::new() };
@@ -80,7 +87,18 @@ impl Store {
             manifest.upserts += upserts;
             manifest.deletes += rows.len() as u64 - upserts;
         }
+        self.list(&manifest).await?;
         Ok(manifest)
+    }
+
+    /// Writes the list of a batch's parts, where the target reads them by one.
+    pub async fn list(&self, manifest: &Manifest) -> anyhow::Result<()> {
+        if self.engine != Engine::Redshift || manifest.parts.is_empty() {
+            return Ok(());
+        }
+        let list = redshift::copy::list(self.bucket.name(), &manifest.parts);
+        let key = format!("shop/{}/{}.{}", manifest.table.name, manifest.attempt, redshift::copy::LIST);
+        self.objects.put(&self.bucket.key(&key), list).await
     }
 
     /// Writes a part's object, and its size and checksum into the part.
@@ -100,10 +118,10 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn client(s3: &S3) -> aws_sdk_s3::Client {
+fn client(s3: &S3, keys: Credentials) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::new(bucket::ACCESS_KEY, bucket::SECRET_KEY, None, None, "test"))
+        .credentials_provider(keys)
         .region(Region::new("us-east-1"))
         .endpoint_url(s3.endpoint())
         .force_path_style(true);
@@ -111,7 +129,7 @@ fn client(s3: &S3) -> aws_sdk_s3::Client {
 }
 
 /// A batch without parts; sequence 1 is the snapshot.
-fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, u64)) -> Manifest {
+fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, u64), dialect: Dialect) -> Manifest {
     let position = |sequence: u64| Position::new((generation * 1000 + sequence).to_be_bytes());
     let snapshot = sequence == 1;
     Manifest {
@@ -131,22 +149,19 @@ fn empty(compression: Compression, table: &Table, (generation, sequence): (u64, 
         losses: delsert::loss::Losses::default(),
         types: Vec::new(),
         added: Vec::new(),
-        encoding: Encoding {
-            compression,
-            dialect: Dialect { null: "\\N".to_owned(), binary_prefix: "\\x".to_owned() },
-        },
+        encoding: Encoding { compression, dialect },
         parts: Vec::new(),
         written_at: Utc::now(),
     }
 }
 
 /// What becomes of the table's values in the target, where nothing is configured.
-pub fn fits(table: &Table) -> anyhow::Result<Vec<Fit>> {
-    Ok(delsert::target::fits::fits(&Config::parse("[sync]\nname = \"shop\"")?, Engine::Postgres, table)?)
+pub fn fits(table: &Table, engine: Engine) -> anyhow::Result<Vec<Fit>> {
+    Ok(delsert::target::fits::fits(&Config::parse("[sync]\nname = \"shop\"")?, engine, table)?)
 }
 
-fn encode(table: &Table, dialect: &Dialect, rows: &[Row<'_>]) -> anyhow::Result<Vec<u8>> {
-    let mut encoder = Encoder::new(table, fits(table)?, dialect.clone(), false);
+fn encode(table: &Table, engine: Engine, dialect: &Dialect, rows: &[Row<'_>]) -> anyhow::Result<Vec<u8>> {
+    let mut encoder = Encoder::new(table, fits(table, engine)?, dialect.clone(), false);
     for (operation, cells) in rows {
         encoder.begin(*operation);
         for cell in *cells {

@@ -3,13 +3,14 @@
 mod adopt;
 mod damage;
 mod postgres;
+mod redshift;
 mod suite;
 mod tls;
 mod values;
 
 use std::time::Duration;
 
-use delsert::config::Config;
+use delsert::config::{Config, Engine};
 use delsert::error::{Kind, Result};
 use delsert::manifest::Manifest;
 use delsert::table::Table;
@@ -22,8 +23,11 @@ pub trait Warehouse: Sized + Send + Sync {
     /// The target.
     type Target: Target + Send + 'static;
 
-    /// A database of a test's own.
-    async fn create() -> anyhow::Result<Self>;
+    /// Its engine.
+    const ENGINE: Engine;
+
+    /// A database of a test's own, and where the bucket is served, for one that reads it by itself.
+    async fn create(bucket: &str) -> anyhow::Result<Self>;
 
     /// A connection that waits so long for a lock.
     async fn connect(&self, lock_timeout: Duration) -> Result<Self::Target>;
@@ -58,7 +62,8 @@ pub struct Scene<W: Warehouse> {
 impl<W: Warehouse> Scene<W> {
     /// Everything prepared for a table.
     pub async fn of(source: Table) -> anyhow::Result<Self> {
-        let (warehouse, store) = (W::create().await?, Store::start().await?);
+        let store = Store::start(W::ENGINE).await?;
+        let warehouse = W::create(&store.endpoint).await?;
         let table = place::<W>(&warehouse, &source)?;
         let mut target = warehouse.connect(LONG).await?;
         target.prepare(&table).await?;

@@ -125,8 +125,12 @@ impl Stage {
         let mut manifest = manifest(table, place.0, place.1);
         let (bucket, ledger) = (self.bucket()?, self.ledger()?);
         let stem = ledger.part_stem(&table.name, place.0, place.1, manifest.attempt);
-        let encoder =
-            Encoder::new(table, crate::contract::batch::fits(table)?, manifest.encoding.dialect.clone(), false);
+        let encoder = Encoder::new(
+            table,
+            crate::contract::batch::fits(table, delsert::config::Engine::Postgres)?,
+            manifest.encoding.dialect.clone(),
+            false,
+        );
         let mut writer = Writer::new(&bucket, stem, Compression::None, 1, encoder);
         for (id, note) in rows {
             writer.begin(if note.is_some() { Operation::Upsert } else { Operation::Delete });

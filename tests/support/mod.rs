@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`server`] | a server process on a leash: it ends when its owner does, however that ends |
 //! | [`postgres`] | a temporary PostgreSQL, one for the whole test binary, with a database for each test |
+//! | [`redshift`] | the Redshift stand-in before it |
 //! | [`source`] | the SQL Server stand-in, and a T-SQL client |
 //! | [`bucket`] | the S3 stand-in, and a look into its bucket |
 //! | [`relay`] | a relay before a server, to hold its answers back |
@@ -14,6 +15,7 @@
 pub mod bucket;
 pub mod ground;
 pub mod postgres;
+pub mod redshift;
 pub mod relay;
 pub mod rest;
 pub mod server;

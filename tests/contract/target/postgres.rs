@@ -52,7 +52,9 @@ impl Server {
 impl Warehouse for Server {
     type Target = Postgres;
 
-    async fn create() -> anyhow::Result<Self> {
+    const ENGINE: Engine = Engine::Postgres;
+
+    async fn create(_: &str) -> anyhow::Result<Self> {
         let shared = tokio::task::block_in_place(postgres::Postgres::shared)?;
         let database = shared.database().await?;
         let client = database.connect().await?;
@@ -244,13 +246,13 @@ async fn rows_that_a_trigger_swallows_are_noticed() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_value_names_part_line_and_column_but_not_the_value() -> anyhow::Result<()> {
-    let server = Server::create().await?;
+    let server = Server::create("").await?;
     let more = "[[table]]\nname = \"sales.orders\"\ncolumns = { note = \"varchar(5)\", Amount = \"smallint\" }";
     let source = table("Orders", 1, &[("OrderID", INTEGER), ("Note", TEXT), ("Amount", TEXT)]);
     let mut scene = Scene {
         table: Postgres::place(&server.config("shop", more), &source)?,
         target: server.connect(MINUTE).await?,
-        store: crate::contract::batch::Store::start().await?,
+        store: crate::contract::batch::Store::start(Engine::Postgres).await?,
         warehouse: server,
         source,
     };
@@ -314,7 +316,7 @@ async fn a_foreign_key_that_would_carry_deletes_on_is_refused() -> anyhow::Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_existing_schema_is_enough_for_a_login_that_may_create_none() -> anyhow::Result<()> {
-    let server = Server::create().await?;
+    let server = Server::create("").await?;
     let admin = server.database.connect_as_admin().await?;
     let name = &server.database.name;
     admin.batch_execute(&format!("ALTER DATABASE {name} OWNER TO postgres")).await?;
@@ -339,7 +341,7 @@ async fn the_existing_schema_is_enough_for_a_login_that_may_create_none() -> any
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_type_that_the_server_does_not_know_names_the_configuration() -> anyhow::Result<()> {
-    let server = Server::create().await?;
+    let server = Server::create("").await?;
     let more = "[[table]]\nname = \"Sales.Orders\"\ncolumns = { Note = \"varchr(5)\" }";
     let table = Postgres::place(&server.config("shop", more), &orders())?;
     let (kind, text) = failure(server.connect(MINUTE).await?.prepare(&table).await);
@@ -350,7 +352,7 @@ async fn a_type_that_the_server_does_not_know_names_the_configuration() -> anyho
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_fail_to_connect_has_its_name() -> anyhow::Result<()> {
-    let server = Server::create().await?;
+    let server = Server::create("").await?;
     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let wrong =
         |user: &str, password: &str| Login { user: user.to_owned(), password: Some(password.to_owned().into()) };

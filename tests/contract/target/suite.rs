@@ -16,7 +16,7 @@ use crate::contract::batch::{INTEGER, Row, TEXT, orders, table};
 const MINUTE: Duration = Duration::from_mins(1);
 
 pub async fn prepare_makes_what_is_missing_and_nothing_twice<W: Warehouse>() -> anyhow::Result<()> {
-    let warehouse = W::create().await?;
+    let warehouse = W::create("").await?;
     let orders = place(&warehouse, &orders())?;
     let mut target = warehouse.connect(MINUTE).await?;
     assert_eq!(target.watermark(&orders).await?, None, "nothing was prepared");
@@ -33,7 +33,7 @@ pub async fn prepare_makes_what_is_missing_and_nothing_twice<W: Warehouse>() -> 
 }
 
 pub async fn many_prepares_at_once_do_no_harm<W: Warehouse>() -> anyhow::Result<()> {
-    let warehouse = W::create().await?;
+    let warehouse = W::create("").await?;
     // The first round races for the schemas too, the others for the tables alone.
     for round in 0..4 {
         let start = Arc::new(Barrier::new(8));
@@ -227,7 +227,7 @@ pub async fn a_load_that_is_given_up_frees_the_table<W: Warehouse>() -> anyhow::
 
 pub async fn an_existing_table_with_other_columns_is_refused_with_each_difference<W: Warehouse>() -> anyhow::Result<()>
 {
-    let warehouse = W::create().await?;
+    let warehouse = W::create("").await?;
     warehouse.run("CREATE SCHEMA sales").await?;
     warehouse
         .run("CREATE TABLE sales.orders (orderid smallint NOT NULL, note varchar(10) NOT NULL, more int NOT NULL, fine int)")
@@ -251,7 +251,8 @@ pub async fn an_existing_table_with_other_columns_is_refused_with_each_differenc
 }
 
 pub async fn an_existing_table_gets_its_missing_columns_and_keeps_its_own<W: Warehouse>() -> anyhow::Result<()> {
-    let warehouse = W::create().await?;
+    let store = crate::contract::batch::Store::start(W::ENGINE).await?;
+    let warehouse = W::create(&store.endpoint).await?;
     warehouse.run("CREATE SCHEMA sales").await?;
     warehouse.run("CREATE TABLE sales.orders (own int DEFAULT 7 NOT NULL, note text, orderid int PRIMARY KEY)").await?;
     let columns = [("OrderID", INTEGER), ("Note", TEXT), ("Added", TEXT)];
@@ -259,7 +260,7 @@ pub async fn an_existing_table_gets_its_missing_columns_and_keeps_its_own<W: War
     let mut scene = Scene::<W> {
         table: place(&warehouse, &source)?,
         target: warehouse.connect(MINUTE).await?,
-        store: crate::contract::batch::Store::start().await?,
+        store,
         source,
         warehouse,
     };

@@ -7,6 +7,7 @@ mod references;
 mod refused;
 mod rows;
 
+use delsert::config::Engine;
 use delsert::error::Kind;
 use delsert::finding::Finding;
 use delsert::row::Cell::{Integer, Null, Text};
@@ -21,10 +22,10 @@ use crate::contract::batch::{INTEGER, Row, Store, TEXT, table};
 
 /// Schema sales with what this SQL makes in it, before any check; `more` is configuration.
 async fn existing(more: &str, source: Table, sql: &str) -> anyhow::Result<Scene<Server>> {
-    let warehouse = Server::create().await?;
+    let warehouse = Server::create("").await?;
     warehouse.run(&format!("CREATE SCHEMA sales; {sql}")).await?;
     let place = Postgres::place(&warehouse.config("shop", more), &source)?;
-    let (target, store) = (warehouse.connect(LONG).await?, Store::start().await?);
+    let (target, store) = (warehouse.connect(LONG).await?, Store::start(Engine::Postgres).await?);
     Ok(Scene { table: place, target, store, warehouse, source })
 }
 

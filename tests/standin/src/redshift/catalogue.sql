@@ -23,9 +23,19 @@ CREATE OR REPLACE VIEW redshift_standin.pg_attribute AS
             THEN coalesce((SELECT (declared #>> ARRAY['columns', a.attnum::text, 'size'])::int + 4
                 FROM redshift_standin."$declared" d WHERE d.relid = a.attrelid), -1)
             ELSE a.atttypmod END AS atttypmod,
-        a.attnotnull, a.atthasdef OR a.attidentity <> '' AS atthasdef, a.attisdropped, a.attlen
+        a.attnotnull, a.atthasdef OR a.attidentity <> '' AS atthasdef, a.attisdropped, a.attlen,
+        coalesce((SELECT (declared #>> ARRAY['columns', a.attnum::text, 'dist'])::boolean
+            FROM redshift_standin."$declared" d WHERE d.relid = a.attrelid), false) AS attisdistkey,
+        coalesce((SELECT (declared #>> ARRAY['columns', a.attnum::text, 'sort'])::int
+            FROM redshift_standin."$declared" d WHERE d.relid = a.attrelid), 0) AS attsortkeyord
     FROM pg_catalog.pg_attribute a JOIN redshift_standin.pg_class c ON c.oid = a.attrelid
     WHERE a.attnum > 0 AND a.attname <> 'redshift_standin';
+
+CREATE OR REPLACE VIEW redshift_standin.pg_attrdef AS
+    SELECT def.adrelid, def.adnum, pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS adsrc
+    FROM pg_catalog.pg_attrdef def JOIN redshift_standin.pg_class c ON c.oid = def.adrelid
+    UNION ALL SELECT a.attrelid, a.attnum, '"identity"(' || a.attrelid || ', ' || a.attnum - 1 || ', ''1,1''::text)'
+    FROM pg_catalog.pg_attribute a JOIN redshift_standin.pg_class c ON c.oid = a.attrelid WHERE a.attidentity <> '';
 
 CREATE OR REPLACE VIEW redshift_standin.pg_constraint AS
     SELECT (100000 + row_number() OVER ())::oid AS oid, coalesce(k.key ->> 'name', c.relname || '_' || CASE k.key ->> 'kind'

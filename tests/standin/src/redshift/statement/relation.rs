@@ -6,6 +6,7 @@ use crate::redshift::name::{Name, quoted};
 
 /// Catalogue relations of both platforms, each a view of the stand-in's below.
 const CATALOGUE: &[&str] = &[
+    "pg_attrdef",
     "pg_attribute",
     "pg_class",
     "pg_constraint",
