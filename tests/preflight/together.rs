@@ -107,6 +107,22 @@ async fn azures_owner_enables_and_its_retention_is_told_without_an_agent() -> an
     Ok(())
 }
 
+/// That a table was sound when it was checked does not let a copy lack rows later; that it is meant does.
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_a_table_filtered_after_the_check_is_copied_only_if_that_is_meant() -> anyhow::Result<()> {
+    let ground = Ground::start(&SOUND).await?;
+    ground.source("EXEC sys.sp_standin_policy @name = N'only mine', @table = N'dbo.Good'").await?;
+    let told = ground.check(&["extract"]).await?;
+    ensure!(told.code == 3 && told.names().into_iter().collect::<Vec<_>>() == ["Hidden"], "{told}");
+    let mends = told.mends();
+    ensure!(mends.len() == 1, "{mends:?}");
+    ground.mend(&mends[0].0, &mends[0].1).await?;
+    let told = ground.check(&["extract"]).await?;
+    // The stand-in itself reads no filtered table.
+    ensure!(told.names().into_iter().collect::<Vec<_>>() == ["SourceRefused"], "{told}");
+    Ok(())
+}
+
 /// That a table was sound when it was checked does not let a copy hold masks later.
 #[tokio::test(flavor = "multi_thread")]
 async fn r9_a_column_masked_after_the_check_is_not_copied() -> anyhow::Result<()> {

@@ -89,7 +89,9 @@ impl SqlServer {
     }
 
     async fn reading(&mut self) -> Result<snapshot::Reading> {
-        Ok(snapshot::Reading { isolated: self.database().await?.snapshot_isolation, range: self.range })
+        let database = self.database().await?;
+        let guard = preflight::Guard { masks: database.rights.is_empty(), filters: self.config.on_row_filter };
+        Ok(snapshot::Reading { isolated: database.snapshot_isolation, range: self.range, guard })
     }
 
     /// Waits and connects anew, or gives the failure back.

@@ -7,7 +7,8 @@ use tiberius::Row;
 
 use super::client::{Client, Parameter, number};
 use super::decode::{parameter, push};
-use super::{preflight, rights, sql, types};
+use super::preflight::{self, Guard};
+use super::{rights, sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
@@ -24,6 +25,8 @@ pub struct Reading {
     pub isolated: bool,
     /// Rows in a range.
     pub range: usize,
+    /// What the login is guarded against.
+    pub guard: Guard,
 }
 
 /// Copies a table and gives L0, of what was the `maximum` before.
@@ -48,7 +51,7 @@ pub async fn rows<S: RowSink>(
     reading: Reading,
     sink: &mut S,
 ) -> Result<()> {
-    preflight::refuse_masks(client, table).await?;
+    preflight::refuse_hidden(client, table, reading.guard).await?;
     if reading.isolated {
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }

@@ -61,12 +61,48 @@ fn masked_columns(columns: &[String]) -> Error {
     Error::new(Kind::Hidden, message).advice("Let the login see the values, or name the columns in exclude_columns")
 }
 
-/// Refuses to copy a table of which the login would read masks, whatever was so when it was checked.
-pub async fn refuse_masks(client: &mut Client, table: &Table) -> Result<()> {
-    let Asked::Rows(rows) = ask(client, &sql::masked_of(&table.name)).await? else { return Ok(()) };
-    let flows = |column: &String| table.columns.iter().any(|flowing| flowing.name == *column);
-    let columns: Vec<_> = rows.iter().map(|row| text(row, 0)).filter(flows).collect();
-    if columns.is_empty() { Ok(()) } else { Err(masked_columns(&columns).on(&table.name)) }
+fn filtered_rows(policy: &str, login: &str) -> String {
+    format!("security policy {policy} may hide rows of it from login '{login}'")
+}
+
+fn missing_rows(message: &str) -> Error {
+    Error::new(Kind::Hidden, format!("{message}: a copy would lack them, and changes bring them"))
+        .advice("Let the policy's function show the login all rows, and say so: on_row_filter = \"ignore\"")
+        .mend(Place::Config, "[sync]\non_row_filter = \"ignore\"")
+}
+
+/// What a copy looks for that would hide something from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Guard {
+    /// Masks: not of a login that may do everything.
+    pub masks: bool,
+    /// What is said of filters.
+    pub filters: OnRowFilter,
+}
+
+/// Refuses to copy a table of which the login would read masks, or not all rows, whatever was so when it was checked.
+pub async fn refuse_hidden(client: &mut Client, table: &Table, guard: Guard) -> Result<()> {
+    if guard.masks
+        && let Asked::Rows(rows) = ask(client, &sql::masked_of(&table.name)).await?
+    {
+        let flows = |column: &String| table.columns.iter().any(|flowing| flowing.name == *column);
+        let columns: Vec<_> = rows.iter().map(|row| text(row, 0)).filter(flows).collect();
+        if !columns.is_empty() {
+            return Err(masked_columns(&columns).on(&table.name));
+        }
+    }
+    if guard.filters == OnRowFilter::Fail
+        && let Asked::Rows(rows) = ask(client, &sql::filters_of(&table.name)).await?
+        && let Some(row) = rows.first()
+    {
+        return Err(missing_rows(&filtered_rows(&policy(row), client.login())).on(&table.name));
+    }
+    Ok(())
+}
+
+/// The policy that a row names.
+fn policy(row: &Row) -> String {
+    format!("{}.{}", common::name(&text(row, 2)), common::name(&text(row, 3)))
 }
 
 impl Survey<'_> {
@@ -157,17 +193,15 @@ impl Survey<'_> {
             let Some(name) = self.table(&text(row, 0), &text(row, 1)).map(|found| found.table.name.clone()) else {
                 continue;
             };
-            let policy = format!("{}.{}", common::name(&text(row, 2)), common::name(&text(row, 3)));
-            let message = format!("security policy {policy} may hide rows of it from login '{}'", self.database.login);
+            let (policy, login) = (policy(row), &self.database.login);
+            let message = filtered_rows(&policy, login);
             if self.config.sync.on_row_filter == OnRowFilter::Ignore {
                 let message = format!("{message}: on_row_filter = \"ignore\" says that this is meant");
                 let statement = format!("ALTER SECURITY POLICY {policy} WITH (STATE = OFF)");
                 self.tell(Finding::new(Matter::RowFilter, message).on(&name).mend(Place::Source, statement));
                 continue;
             }
-            let error = Error::new(Kind::Hidden, format!("{message}: a copy would lack them, and changes bring them"))
-                .advice("Let the policy's function show the login all rows, and say so: on_row_filter = \"ignore\"");
-            self.block(&name, error.mend(Place::Config, "[sync]\non_row_filter = \"ignore\""));
+            self.block(&name, missing_rows(&message));
         }
         Ok(())
     }

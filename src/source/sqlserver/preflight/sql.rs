@@ -1,7 +1,7 @@
 //! What the preflight asks, as text. What older servers do not have, or a login may not read, stands in a statement of
 //! its own.
 
-use super::super::sql::{literal, name};
+use super::super::sql::{literal, name, table as quoted};
 use crate::table::TableName;
 
 /// The database, its owner, and what the login may do in it.
@@ -12,8 +12,8 @@ pub const SERVER: &str = "SELECT CAST(USER_NAME() AS nvarchar(128)) AS user_name
      CAST(@@VERSION AS nvarchar(400)) AS server_version, \
      CAST(SERVERPROPERTY('InstanceName') AS nvarchar(128)) AS instance_name, \
      ISNULL(HAS_PERMS_BY_NAME(N'cdc', N'SCHEMA', N'SELECT'), 1) AS reads_changes, \
-     HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK') AS unmasks, \
-     HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
+     HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'UNMASK') AS unmasks, \
+     HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
      FROM sys.databases AS d LEFT JOIN sys.database_principals AS o ON o.principal_id = 1 WHERE d.name = DB_NAME()";
 
 /// Who enables and purges, and whether it may.
@@ -42,11 +42,11 @@ pub const MASKED: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, C
 
 /// The columns of a table that the login would read as masks. From 2016 on.
 pub fn masked_of(table: &TableName) -> String {
-    let table = literal(&format!("{}.{}", name(&table.schema), name(&table.name)));
+    let table = literal(&quoted(table));
     format!(
         "SELECT CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c \
          WHERE c.object_id = OBJECT_ID({table}) AND c.is_masked = 1 \
-         AND ISNULL(HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK'), 0) = 0 \
+         AND ISNULL(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'UNMASK'), 0) = 0 \
          AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK'), 0) = 0"
     )
 }
@@ -57,6 +57,11 @@ pub const FILTERS: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, 
      FROM sys.security_predicates AS r JOIN sys.security_policies AS p ON p.object_id = r.object_id \
      JOIN sys.schemas AS f ON f.schema_id = p.schema_id JOIN sys.tables AS t ON t.object_id = r.target_object_id \
      JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE r.predicate_type = 0 AND p.is_enabled = 1";
+
+/// As `FILTERS`, of one table.
+pub fn filters_of(table: &TableName) -> String {
+    format!("{FILTERS} AND r.target_object_id = OBJECT_ID({})", literal(&quoted(table)))
+}
 
 /// The code page of each collation of bytes, and the database's.
 pub const CODE_PAGES: &str = "SELECT DISTINCT CAST(c.collation_name AS nvarchar(128)) AS collation_name, \
@@ -95,10 +100,7 @@ pub const LAG: &str = "SELECT DATEDIFF(minute, MAX(m.tran_end_time), GETDATE()) 
 
 /// The columns of some tables, whatever they hold.
 pub fn columns(tables: &[TableName]) -> String {
-    let ids: Vec<_> = tables
-        .iter()
-        .map(|table| format!("OBJECT_ID({})", literal(&format!("{}.{}", name(&table.schema), name(&table.name)))))
-        .collect();
+    let ids: Vec<_> = tables.iter().map(|table| format!("OBJECT_ID({})", literal(&quoted(table)))).collect();
     format!(
         "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name, \
          CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
