@@ -124,7 +124,8 @@ impl Ground {
         ])
     }
 
-    fn configure(&self, replace: &[(&str, &str)]) -> anyhow::Result<()> {
+    /// Puts other texts into the configuration.
+    pub fn configure(&self, replace: &[(&str, &str)]) -> anyhow::Result<()> {
         let mut text = std::fs::read_to_string(self.stage.config_path())?;
         for (from, to) in replace {
             ensure!(text.contains(from), "the configuration has no '{from}'");

@@ -79,6 +79,44 @@ async fn each_look_that_is_refused_is_a_finding_and_no_failure() -> anyhow::Resu
     Ok(())
 }
 
+/// Nobody who reads needs the connection that enables and purges.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_login_that_does_not_come_to_the_server_is_a_finding_and_no_failure() -> anyhow::Result<()> {
+    let ground = Ground::start(&Case { login: Login::Reader, ..SOUND }).await?;
+    for (number, name, says) in [
+        (978, "SourceReadOnly", "name the listener, or the primary, in source.host"),
+        (40613, "OwnerRights", "the connection that enables and purges does not come about: "),
+        (4060, "OwnerRights", "ALTER ROLE [db_owner] ADD MEMBER [sa]"),
+    ] {
+        // The second login of a check is the administrator's.
+        let order = format!("EXEC sys.sp_standin_inject @number = {number}, @at_login = 1, @skip = 1, @times = 1");
+        ground.source(&order).await?;
+        let told = ground.check(&["check"]).await?;
+        ensure!(told.names().into_iter().collect::<Vec<_>>() == [name], "{number}: {told}");
+        ensure!(told.code == 0 && told.summary["cut"].is_string(), "{number}: {told}");
+        ensure!(told.summary.to_string().contains(says), "{number} does not say '{says}': {told}");
+    }
+    let failing = "[source.admin]\ntoken_command = [\"false\"]\n";
+    ground.configure(&[("[source.admin]\nuser = \"sa\"\npassword = \"${MSSQL_PASSWORD}\"\n", failing)])?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.code == 0 && told.names().into_iter().collect::<Vec<_>>() == ["OwnerRights"], "{told}");
+    ensure!(told.summary.to_string().contains("token command 'false' failed"), "{told}");
+    Ok(())
+}
+
+/// Enabling is tried again when it is the second login that the server puts off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_login_that_is_put_off_is_tried_again() -> anyhow::Result<()> {
+    let ground = Ground::start(&Case { login: Login::Reader, ..SOUND }).await?;
+    ground.source("CREATE TABLE dbo.Late (ID int NOT NULL PRIMARY KEY)").await?;
+    // Once when it is looked at, and once more when it is needed.
+    ground.source("EXEC sys.sp_standin_inject @number = 40613, @at_login = 1, @skip = 1, @times = 2").await?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.code == 0 && told.names().into_iter().collect::<Vec<_>>() == ["OwnerRights"], "{told}");
+    ensure!(told.summary["retries"]["40613"] == 1, "{told}");
+    Ok(())
+}
+
 /// A server on which nobody is sysadmin: an owner enables the database in the server's own way.
 async fn managed(flavour: &str) -> anyhow::Result<Ground> {
     let ground = Ground::start(&Case { login: Login::Owner, checked_before: false, ..SOUND }).await?;

@@ -164,7 +164,10 @@ pub fn classify(place: &str, login: &str, error: &Driver) -> Error {
         | 10929
         | 40501
         | 49918..=49920 => Error::new(Kind::SourceBusy, message).advice("Try again"),
-        596 | 921 | 922 | 927 | 952 | 976 | 978 | 983 | 17142 | 17187 | 18401 | 926 | 4060 | 4221 | 40143 | 40197
+        978 => Error::new(Kind::SourceUnreachable, message).advice(
+            "The server is a replica that lets in only who says that it will read: name the listener, or the primary, in source.host; or, to read there, set source.read_only_replica = true",
+        ),
+        596 | 921 | 922 | 927 | 952 | 976 | 983 | 17142 | 17187 | 18401 | 926 | 4060 | 4221 | 40143 | 40197
         | 40540 | 40613 | 42108 | 42109 | 20 | 64 | 233 | 997 | 10053 | 10054 | 10060 | 6005 => {
             Error::new(Kind::SourceUnreachable, message).advice("Try again: the server is failing over or restarting")
         }

@@ -26,7 +26,7 @@ use crate::finding::{Finding, Matter, Place};
 use crate::source::{Preflight, SourceTable};
 use crate::table::TableName;
 
-pub use rights::{Guard, needs_owner, owner, refuse_hidden};
+pub use rights::{Guard, absent_owner, needs_owner, owner, refuse_hidden};
 
 /// Numbers by which a server says that it does not have what was asked for: an older build, or Azure.
 const ABSENT: [u32; 3] = [207, 208, 40515];

@@ -5,7 +5,7 @@ use tiberius::Row;
 use super::super::client::{Client, integer, text};
 use super::super::sql as common;
 use super::{Asked, Survey, ask, sql};
-use crate::config::{Config, OnRowFilter, Purge, Source};
+use crate::config::{Config, OnRowFilter, Purge, Source, SourceLogin};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
 use crate::table::Table;
@@ -34,12 +34,7 @@ pub async fn owner(client: &mut Client, database: &str) -> Result<Option<Finding
                 format!("database '{database}' is read-only: nothing can be enabled there, nor history purged");
             Finding::new(Matter::SourceReadOnly, message).mend(Place::Source, statement)
         } else {
-            let message = format!(
-                "login '{login}' comes to a replica of database '{database}', where nothing can be enabled, nor history purged: name the listener, or the primary, in source.host; or leave both to somebody else"
-            );
-            Finding::new(Matter::SourceReadOnly, message)
-                .mend(Place::Config, "[source]\nenable_cdc = false")
-                .mend(Place::Config, "[sync]\npurge = \"never\"")
+            on_replica(&format!("login '{login}'"), database)
         };
         return Ok(Some(finding));
     }
@@ -51,6 +46,34 @@ pub async fn owner(client: &mut Client, database: &str) -> Result<Option<Finding
     );
     let statement = format!("ALTER ROLE [db_owner] ADD MEMBER {}", common::name(&user));
     Ok(Some(Finding::new(Matter::OwnerRights, message).mend(Place::Source, statement)))
+}
+
+fn on_replica(who: &str, database: &str) -> Finding {
+    let message = format!(
+        "{who} comes to a replica of database '{database}', where nothing can be enabled, nor history purged: name the listener, or the primary, in source.host; or leave both to somebody else"
+    );
+    Finding::new(Matter::SourceReadOnly, message)
+        .mend(Place::Config, "[source]\nenable_cdc = false")
+        .mend(Place::Config, "[sync]\npurge = \"never\"")
+}
+
+/// That the connection of its own, by which would be enabled and purged, does not come about.
+pub fn absent_owner(failure: &Error, login: &SourceLogin, database: &str) -> Finding {
+    // Only reads are let in there, and only of whoever says that it will do no more.
+    if failure.number() == Some(978) {
+        return on_replica(&login.to_string(), database);
+    }
+    let message = format!("the connection that enables and purges does not come about: {failure}");
+    let finding = Finding::new(Matter::OwnerRights, message);
+    match login {
+        SourceLogin::Password { user, .. } if failure.number() == Some(4060) => {
+            let user = common::name(user);
+            finding
+                .mend(Place::Source, format!("CREATE USER {user} FOR LOGIN {user}"))
+                .mend(Place::Source, format!("ALTER ROLE [db_owner] ADD MEMBER {user}"))
+        }
+        _ => finding,
+    }
 }
 
 fn masked_columns(columns: &[String]) -> Error {
