@@ -77,16 +77,6 @@ pub enum Token {
     Command(String, Vec<SecretString>),
 }
 
-impl SourceLogin {
-    /// Its name, as far as the configuration tells it.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Password { user, .. } => user,
-            Self::Token(_) => "whom the token names",
-        }
-    }
-}
-
 impl fmt::Display for SourceLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -208,9 +208,9 @@ const RIGHTS: &[Case] = &[
     Case {
         what: "the login may not read a table",
         login: Login::Reader,
-        source: &["DENY SELECT ON dbo.Other TO [my reader]; GRANT REFERENCES ON dbo.Other TO [my reader]"],
+        source: &["DENY SELECT ON dbo.Other TO [my user]; GRANT REFERENCES ON dbo.Other TO [my user]"],
         tells: &["SourceRights"],
-        mend: "GRANT SELECT ON [dbo].[Other] TO [my reader]",
+        mend: "GRANT SELECT ON [dbo].[Other] TO [my user]",
         ..SOUND
     },
     Case {
@@ -221,25 +221,25 @@ const RIGHTS: &[Case] = &[
             "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Other', @role_name = N'gate keepers'",
         ],
         tells: &["SourceRights"],
-        mend: "ALTER ROLE [gate keepers] ADD MEMBER [my reader]",
+        mend: "ALTER ROLE [gate keepers] ADD MEMBER [my user]",
         ..SOUND
     },
     Case {
         what: "the login may not read the change tables",
         login: Login::Reader,
-        source: &["REVOKE SELECT ON SCHEMA::cdc TO [my reader]"],
+        source: &["REVOKE SELECT ON SCHEMA::cdc TO [my user]"],
         tells: &["ChangeTableRights", "SourceRights"],
         code: 3,
-        mend: "GRANT SELECT ON SCHEMA::[cdc] TO [my reader]",
+        mend: "GRANT SELECT ON SCHEMA::cdc TO [my user]",
         ..SOUND
     },
     Case {
         what: "the login may not see how capture fares",
         login: Login::Reader,
         // The right on the server holds for its databases.
-        source: &["REVOKE VIEW DATABASE STATE TO [my reader]", "USE master; REVOKE VIEW SERVER STATE TO [my reader]"],
+        source: &["REVOKE VIEW DATABASE STATE TO [my user]", "USE master; REVOKE VIEW SERVER STATE TO [my reader]"],
         tells: &["Unreadable"],
-        mend: "GRANT VIEW DATABASE STATE TO [my reader]",
+        mend: "GRANT VIEW DATABASE STATE TO [my user]",
         ..SOUND
     },
     Case {
@@ -261,9 +261,9 @@ const RIGHTS: &[Case] = &[
     Case {
         what: "the login may not see security policies",
         login: Login::Reader,
-        source: &["REVOKE VIEW DEFINITION TO [my reader]"],
+        source: &["REVOKE VIEW DEFINITION TO [my user]"],
         tells: &["Unreadable"],
-        mend: "GRANT VIEW DEFINITION TO [my reader]",
+        mend: "GRANT VIEW DEFINITION TO [my user]",
         ..SOUND
     },
     Case {
@@ -271,7 +271,7 @@ const RIGHTS: &[Case] = &[
         login: Login::Reader,
         config: &[("[source.admin]\nuser = \"sa\"\npassword = \"${MSSQL_PASSWORD}\"\n", "")],
         tells: &["OwnerRights"],
-        mend: "ALTER ROLE [db_owner] ADD MEMBER [my reader]",
+        mend: "ALTER ROLE db_owner ADD MEMBER [my user]",
         ..SOUND
     },
     Case {
@@ -279,7 +279,7 @@ const RIGHTS: &[Case] = &[
         login: Login::Reader,
         source: &["ALTER TABLE dbo.Good ALTER COLUMN Note ADD MASKED WITH (FUNCTION = 'default()')"],
         tells: &["Hidden"],
-        mend: "GRANT UNMASK TO [my reader]",
+        mend: "GRANT UNMASK TO [my user]",
         ..SOUND
     },
     Case {

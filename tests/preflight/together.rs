@@ -86,7 +86,7 @@ async fn a_second_login_that_does_not_come_to_the_server_is_a_finding_and_no_fai
     for (number, name, says) in [
         (978, "SourceReadOnly", "name the listener, or the primary, in source.host"),
         (40613, "OwnerRights", "the connection that enables and purges does not come about: "),
-        (4060, "OwnerRights", "ALTER ROLE [db_owner] ADD MEMBER [sa]"),
+        (4060, "OwnerRights", "ALTER ROLE db_owner ADD MEMBER [sa]"),
     ] {
         // The second login of a check is the administrator's.
         let order = format!("EXEC sys.sp_standin_inject @number = {number}, @at_login = 1, @skip = 1, @times = 1");
@@ -142,6 +142,16 @@ async fn azures_owner_enables_and_its_retention_is_told_without_an_agent() -> an
     ground.source("EXEC sys.sp_cdc_change_job @job_type = N'cleanup', @retention = 60").await?;
     let told = ground.check(&["check"]).await?;
     ensure!(told.names().into_iter().collect::<Vec<_>>() == ["RetentionShort"], "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_in_the_database_names_its_user_whatever_the_login_is_called() -> anyhow::Result<()> {
+    let ground = Ground::start(&Case { login: Login::Reader, ..SOUND }).await?;
+    ground.source("REVOKE SELECT ON SCHEMA::cdc TO [my user]").await?;
+    let told = ground.check(&["extract"]).await?;
+    let grant = "GRANT SELECT ON SCHEMA::cdc TO [my user]";
+    ensure!(told.code == 3 && told.summary.to_string().contains(grant), "{told}");
     Ok(())
 }
 

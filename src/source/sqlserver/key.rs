@@ -126,7 +126,7 @@ impl Known<'_> {
 
     /// What a person may do about a table without a key, as statements.
     fn choices(&self, name: &TableName) -> String {
-        let table = format!("{}.{}", sql::name(&name.schema), sql::name(&name.name));
+        let table = sql::table(name);
         let (mut number, mut has_primary) = ("RowNumber".to_owned(), false);
         while self.described.iter().any(|known| same_name(true, &known.name, &number)) {
             number.push('_');

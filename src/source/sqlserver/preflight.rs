@@ -37,8 +37,6 @@ pub struct Survey<'a> {
     source: &'a config::Source,
     database: &'a Database,
     found: &'a [SourceTable],
-    /// The login's user in the database.
-    user: String,
     told: Preflight,
     /// What is not known, with what would let it be read.
     unknown: Vec<(String, String)>,
@@ -53,12 +51,13 @@ pub async fn survey(
     found: &[SourceTable],
 ) -> Result<Preflight> {
     let (told, unknown) = (Preflight::default(), Vec::new());
-    let mut survey = Survey { config, source, database, found, user: String::new(), told, unknown };
+    let mut survey = Survey { config, source, database, found, told, unknown };
     survey.isolation();
-    let server = survey.ask(client, sql::SERVER, "who the login is in the database", String::new()).await?;
-    // All else is about that user.
+    let server = survey
+        .ask(client, sql::SERVER, "whose the database is, and what the login may do in it", String::new())
+        .await?;
+    // The jobs and the rights are looked at by it.
     let Some(server) = server.first() else { return Ok(survey.finish()) };
-    survey.user = text(server, 0);
     survey.owner_of_the_database(server);
     survey.rights(client, server).await?;
     survey.jobs(client, server).await?;
@@ -123,7 +122,7 @@ impl Survey<'_> {
     }
 
     fn owner_of_the_database(&mut self, server: &Row) {
-        let (owner, administrator, agrees) = (text(server, 1), text(server, 2), integer(server, 3) == 1);
+        let (owner, administrator, agrees) = (text(server, 0), text(server, 1), integer(server, 2) == 1);
         if self.database.platform.is_managed() || (!owner.is_empty() && agrees) {
             return;
         }

@@ -5,7 +5,7 @@
 
 use tiberius::Row;
 
-use super::client::{Client, Parameter, number};
+use super::client::{Client, Parameter};
 use super::decode::{parameter, push};
 use super::preflight::{self, Guard};
 use super::{rights, sql, types};
@@ -56,12 +56,14 @@ pub async fn rows<S: RowSink>(
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
     let copied = ranges(client, table, holding, reading.range, sink).await;
-    copied.map_err(|error| match number(&error) {
-        Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
-            .because(error)
-            .advice("Run the task again"),
-        _ => rights::granted_by(error, || rights::table(client.login(), &table.name)),
-    })?;
+    if let Err(error) = copied {
+        return Err(match error.number() {
+            Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
+                .because(error)
+                .advice("Run the task again"),
+            _ => rights::reading(client, error, |user| rights::table(user, &table.name)).await,
+        });
+    }
     if reading.isolated {
         client.batch("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     }

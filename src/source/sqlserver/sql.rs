@@ -27,6 +27,10 @@ pub fn change_table(instance: &str) -> String {
     format!("[cdc].{}", name(&format!("{instance}_CT")))
 }
 
+/// The login, and the user of the database that stands for it.
+pub const WHO: &str =
+    "SELECT CAST(SUSER_SNAME() AS nvarchar(128)) AS login_name, CAST(USER_NAME() AS nvarchar(128)) AS user_name";
+
 /// Database, server and login in one row: nothing of it is denied to a login that sees its own database.
 pub const DATABASE: &str = "SELECT d.is_cdc_enabled, d.snapshot_isolation_state, \
      CAST(d.collation_name AS nvarchar(128)) AS collation_name, \

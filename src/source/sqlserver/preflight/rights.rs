@@ -2,8 +2,8 @@
 
 use tiberius::Row;
 
-use super::super::client::{Client, integer, text};
-use super::super::sql as common;
+use super::super::client::{Client, Who, integer, text};
+use super::super::{rights as grant, sql as common};
 use super::{Asked, Survey, ask, sql};
 use crate::config::{Config, OnRowFilter, Purge, Source, SourceLogin};
 use crate::error::{Error, Kind, Result};
@@ -26,9 +26,9 @@ pub async fn owner(client: &mut Client, database: &str) -> Result<Option<Finding
         }
     };
     let Some(row) = rows.first() else { return Ok(None) };
-    let (login, user) = (text(row, 0), text(row, 1));
-    if text(row, 5) == "READ_ONLY" {
-        let finding = if integer(row, 4) == 1 {
+    let Who { login, user } = client.who().await;
+    if text(row, 3) == "READ_ONLY" {
+        let finding = if integer(row, 2) == 1 {
             let statement = format!("ALTER DATABASE {} SET READ_WRITE", common::name(database));
             let message =
                 format!("database '{database}' is read-only: nothing can be enabled there, nor history purged");
@@ -38,14 +38,13 @@ pub async fn owner(client: &mut Client, database: &str) -> Result<Option<Finding
         };
         return Ok(Some(finding));
     }
-    if integer(row, 2) == 1 || integer(row, 3) == 1 {
+    if integer(row, 0) == 1 || integer(row, 1) == 1 {
         return Ok(None);
     }
     let message = format!(
         "login '{login}' is not in db_owner of database '{database}': it cannot enable tables, nor purge history that was read; name one that is in [source.admin], or set enable_cdc = false and purge = \"never\""
     );
-    let statement = format!("ALTER ROLE [db_owner] ADD MEMBER {}", common::name(&user));
-    Ok(Some(Finding::new(Matter::OwnerRights, message).mend(Place::Source, statement)))
+    Ok(Some(Finding::new(Matter::OwnerRights, message).mend(Place::Source, grant::owner(&user))))
 }
 
 fn on_replica(who: &str, database: &str) -> Finding {
@@ -67,10 +66,7 @@ pub fn absent_owner(failure: &Error, login: &SourceLogin, database: &str) -> Fin
     let finding = Finding::new(Matter::OwnerRights, message);
     match login {
         SourceLogin::Password { user, .. } if failure.number() == Some(4060) => {
-            let user = common::name(user);
-            finding
-                .mend(Place::Source, format!("CREATE USER {user} FOR LOGIN {user}"))
-                .mend(Place::Source, format!("ALTER ROLE [db_owner] ADD MEMBER {user}"))
+            finding.mend(Place::Source, grant::user(user)).mend(Place::Source, grant::owner(user))
         }
         _ => finding,
     }
@@ -118,7 +114,7 @@ pub async fn refuse_hidden(client: &mut Client, table: &Table, guard: Guard) -> 
         && let Asked::Rows(rows) = ask(client, &sql::filters_of(&table.name)).await?
         && let Some(row) = rows.first()
     {
-        return Err(missing_rows(&filtered_rows(&policy(row), client.login())).on(&table.name));
+        return Err(missing_rows(&filtered_rows(&policy(row), &client.who().await.login)).on(&table.name));
     }
     Ok(())
 }
@@ -131,14 +127,13 @@ fn policy(row: &Row) -> String {
 impl Survey<'_> {
     /// Rights on tables and change tables, masks, row-level security.
     pub async fn rights(&mut self, client: &mut Client, server: &Row) -> Result<()> {
-        let user = common::name(&self.user);
-        if self.database.captures && integer(server, 7) != 1 {
+        let user = client.who().await.user;
+        if self.database.captures && integer(server, 6) != 1 {
             let message = format!(
                 "login '{}' may not read schema cdc, which holds the change tables: no table can be synced",
                 self.database.login
             );
-            let statement = format!("GRANT SELECT ON SCHEMA::[cdc] TO {user}");
-            self.tell(Finding::new(Matter::ChangeTableRights, message).mend(Place::Source, statement));
+            self.tell(Finding::new(Matter::ChangeTableRights, message).mend(Place::Source, grant::history(&user)));
         } else if self.database.captures {
             self.gates(client).await?;
         }
@@ -149,12 +144,12 @@ impl Survey<'_> {
             };
             if integer(row, 2) != 1 {
                 let message = format!("login '{}' may not read the table", self.database.login);
-                let statement = format!("GRANT SELECT ON {} TO {user}", common::table(&name));
+                let statement = grant::table(&user, &name);
                 self.block(&name, Error::new(Kind::SourceRights, message).mend(Place::Source, statement));
             }
         }
-        self.masks(client, &tables, integer(server, 8) == 1).await?;
-        self.filters(client, integer(server, 9) == 1).await
+        self.masks(client, &tables, integer(server, 7) == 1).await?;
+        self.filters(client, integer(server, 8) == 1).await
     }
 
     /// An instance may be read by the members of its role only, whatever else was granted.
@@ -171,7 +166,7 @@ impl Survey<'_> {
                 "login '{}' is not in role '{role}', whose members alone may read capture instance '{}'",
                 self.database.login, capture.instance.name
             );
-            let statement = format!("ALTER ROLE {} ADD MEMBER {}", common::name(&role), common::name(&self.user));
+            let statement = grant::member(&client.who().await.user, &role);
             self.block(&found.table.name, Error::new(Kind::SourceRights, message).mend(Place::Source, statement));
         }
         Ok(())
@@ -194,8 +189,8 @@ impl Survey<'_> {
             if columns.is_empty() {
                 continue;
             }
-            let grant = format!("GRANT UNMASK TO {}", common::name(&self.user));
-            self.block(name, masked_columns(&columns).mend(Place::Source, grant));
+            let statement = grant::database(&client.who().await.user, "UNMASK");
+            self.block(name, masked_columns(&columns).mend(Place::Source, statement));
         }
         Ok(())
     }
@@ -209,8 +204,8 @@ impl Survey<'_> {
             Asked::Refused(_) => (Vec::new(), true),
         };
         if refused || !sees_definitions {
-            let grant = format!("GRANT VIEW DEFINITION TO {}", common::name(&self.user));
-            self.unknown.push(("whether row-level security hides rows".to_owned(), grant));
+            let statement = grant::database(&client.who().await.user, "VIEW DEFINITION");
+            self.unknown.push(("whether row-level security hides rows".to_owned(), statement));
         }
         for row in &filters {
             let Some(name) = self.table(&text(row, 0), &text(row, 1)).map(|found| found.table.name.clone()) else {

@@ -1,12 +1,11 @@
 //! What the preflight asks, as text. What older servers do not have, or a login may not read, stands in a statement of
 //! its own.
 
-use super::super::sql::{literal, name, table as quoted};
+use super::super::sql::{literal, table as quoted};
 use crate::table::TableName;
 
 /// The database, its owner, and what the login may do in it.
-pub const SERVER: &str = "SELECT CAST(USER_NAME() AS nvarchar(128)) AS user_name, \
-     CAST(SUSER_SNAME(d.owner_sid) AS nvarchar(128)) AS owner_name, \
+pub const SERVER: &str = "SELECT CAST(SUSER_SNAME(d.owner_sid) AS nvarchar(128)) AS owner_name, \
      CAST(SUSER_SNAME(0x01) AS nvarchar(128)) AS administrator, \
      CASE WHEN o.sid IS NULL OR o.sid = d.owner_sid THEN 1 ELSE 0 END AS owner_agrees, d.is_published, \
      CAST(@@VERSION AS nvarchar(400)) AS server_version, \
@@ -17,8 +16,7 @@ pub const SERVER: &str = "SELECT CAST(USER_NAME() AS nvarchar(128)) AS user_name
      FROM sys.databases AS d LEFT JOIN sys.database_principals AS o ON o.principal_id = 1 WHERE d.name = DB_NAME()";
 
 /// Who enables and purges, and whether it may.
-pub const OWNER: &str = "SELECT CAST(SUSER_SNAME() AS nvarchar(128)) AS login_name, \
-     CAST(USER_NAME() AS nvarchar(128)) AS user_name, CAST(IS_SRVROLEMEMBER('sysadmin') AS int) AS is_sysadmin, \
+pub const OWNER: &str = "SELECT CAST(IS_SRVROLEMEMBER('sysadmin') AS int) AS is_sysadmin, \
      CAST(IS_MEMBER('db_owner') AS int) AS is_db_owner, d.is_read_only, \
      CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability \
      FROM sys.databases AS d WHERE d.name = DB_NAME()";
@@ -107,24 +105,4 @@ pub fn columns(tables: &[TableName]) -> String {
          JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE c.object_id IN ({})",
         ids.join(", ")
     )
-}
-
-/// Lets a login read the jobs in msdb.
-pub fn grant_jobs(login: &str) -> String {
-    let grants: Vec<_> = ["cdc_jobs", "sysjobs", "sysjobactivity", "syssessions"]
-        .iter()
-        .map(|table| format!("GRANT SELECT ON dbo.{table} TO {}", name(login)))
-        .collect();
-    format!(
-        "USE msdb; IF DATABASE_PRINCIPAL_ID({}) IS NULL CREATE USER {} FOR LOGIN {}; {}",
-        literal(login),
-        name(login),
-        name(login),
-        grants.join("; ")
-    )
-}
-
-/// Lets a login see whether the Agent runs.
-pub fn grant_server_state(login: &str) -> String {
-    format!("USE master; GRANT VIEW SERVER STATE TO {}", name(login))
 }
