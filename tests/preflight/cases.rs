@@ -234,6 +234,34 @@ const RIGHTS: &[Case] = &[
         ..SOUND
     },
     Case {
+        what: "the login may not read one change table",
+        login: Login::Reader,
+        source: &[
+            "REVOKE SELECT ON SCHEMA::cdc TO [my user]; GRANT SELECT ON cdc.change_tables TO [my user];
+             GRANT SELECT ON cdc.captured_columns TO [my user]; GRANT SELECT ON cdc.index_columns TO [my user];
+             GRANT SELECT ON cdc.ddl_history TO [my user]; GRANT SELECT ON cdc.lsn_time_mapping TO [my user];
+             EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'Good', @capture_instance = N'all';
+             EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'Other', @capture_instance = N'all';
+             EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Good', @role_name = NULL, @capture_instance = N'good]';
+             EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Other', @role_name = NULL;
+             GRANT SELECT ON cdc.dbo_Other_CT TO [my user]",
+        ],
+        tells: &["SourceRights"],
+        mend: "GRANT SELECT ON [cdc].[good]]_CT] TO [my user]",
+        ..SOUND
+    },
+    Case {
+        what: "the login may read some columns of a table only",
+        login: Login::Reader,
+        source: &[
+            "REVOKE SELECT ON SCHEMA::dbo TO [my user]; GRANT SELECT ON dbo.Other (ID) TO [my user];
+             GRANT SELECT ON dbo.Good (ID) TO [my user]",
+        ],
+        tells: &["SourceRights"],
+        mend: "GRANT SELECT ON [dbo].[Good] ([Note]) TO [my user]",
+        ..SOUND
+    },
+    Case {
         what: "the login may not see how capture fares",
         login: Login::Reader,
         // The right on the server holds for its databases.

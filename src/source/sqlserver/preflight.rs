@@ -83,7 +83,7 @@ async fn ask(client: &mut Client, statement: &str) -> Result<Asked> {
     }
 }
 
-impl Survey<'_> {
+impl<'a> Survey<'a> {
     /// The rows of a statement; where it is refused none, and it is noted what is not known and what would tell.
     async fn ask(&mut self, client: &mut Client, statement: &str, what: &str, grant: String) -> Result<Vec<Row>> {
         match ask(client, statement).await? {
@@ -106,7 +106,7 @@ impl Survey<'_> {
     }
 
     /// The included table of that name, as the catalogue spells it.
-    fn table(&self, schema: &str, name: &str) -> Option<&SourceTable> {
+    fn table(&self, schema: &str, name: &str) -> Option<&'a SourceTable> {
         self.found.iter().find(|found| found.table.name.schema == schema && found.table.name.name == name)
     }
 

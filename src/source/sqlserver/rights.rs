@@ -15,6 +15,17 @@ pub fn table(user: &str, table: &TableName) -> String {
     format!("GRANT SELECT ON {} TO {}", sql::table(table), name(user))
 }
 
+/// To read columns of a table.
+pub fn columns(user: &str, table: &TableName, columns: &[&str]) -> String {
+    let columns: Vec<_> = columns.iter().map(|column| name(column)).collect();
+    format!("GRANT SELECT ON {} ({}) TO {}", sql::table(table), columns.join(", "), name(user))
+}
+
+/// To read the changes of an instance.
+pub fn changes(user: &str, instance: &str) -> String {
+    format!("GRANT SELECT ON {} TO {}", sql::change_table(instance), name(user))
+}
+
 /// To enable, disable and purge.
 pub fn owner(user: &str) -> String {
     format!("ALTER ROLE db_owner ADD MEMBER {}", name(user))

@@ -24,7 +24,12 @@ pub fn table(table: &TableName) -> String {
 
 /// A change table.
 pub fn change_table(instance: &str) -> String {
-    format!("[cdc].{}", name(&format!("{instance}_CT")))
+    format!("[cdc].{}", name(&change_table_name(instance)))
+}
+
+/// A change table's name in schema cdc.
+pub fn change_table_name(instance: &str) -> String {
+    format!("{instance}_CT")
 }
 
 /// The login, and the user of the database that stands for it.

@@ -8,7 +8,11 @@ use super::{Asked, Survey, ask, sql};
 use crate::config::{Config, OnRowFilter, Purge, Source, SourceLogin};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter, Place};
+use crate::source::SourceTable;
 use crate::table::Table;
+
+/// The tables of schema cdc that are read besides those of changes.
+const CDC_TABLES: [&str; 5] = ["change_tables", "captured_columns", "index_columns", "ddl_history", "lsn_time_mapping"];
 
 /// Whether anything will have to be enabled or purged.
 pub fn needs_owner(config: &Config, source: &Source) -> bool {
@@ -127,29 +131,77 @@ fn policy(row: &Row) -> String {
 impl Survey<'_> {
     /// Rights on tables and change tables, masks, row-level security.
     pub async fn rights(&mut self, client: &mut Client, server: &Row) -> Result<()> {
-        let user = client.who().await.user;
-        if self.database.captures && integer(server, 6) != 1 {
-            let message = format!(
-                "login '{}' may not read schema cdc, which holds the change tables: no table can be synced",
-                self.database.login
-            );
-            self.tell(Finding::new(Matter::ChangeTableRights, message).mend(Place::Source, grant::history(&user)));
-        } else if self.database.captures {
-            self.gates(client).await?;
+        if self.database.captures {
+            self.history(client, integer(server, 6) == 1).await?;
         }
         let tables = self.ask(client, sql::TABLE_RIGHTS, "which tables it may read", String::new()).await?;
-        for row in &tables {
-            let Some(name) = self.table(&text(row, 0), &text(row, 1)).map(|found| found.table.name.clone()) else {
-                continue;
-            };
-            if integer(row, 2) != 1 {
-                let message = format!("login '{}' may not read the table", self.database.login);
-                let statement = grant::table(&user, &name);
-                self.block(&name, Error::new(Kind::SourceRights, message).mend(Place::Source, statement));
-            }
+        let refused: Vec<_> = tables
+            .iter()
+            .filter(|row| integer(row, 2) != 1)
+            .filter_map(|row| self.table(&text(row, 0), &text(row, 1)))
+            .collect();
+        if !refused.is_empty() {
+            self.columns_of(client, &refused).await?;
         }
         self.masks(client, &tables, integer(server, 7) == 1).await?;
         self.filters(client, integer(server, 8) == 1).await
+    }
+
+    /// A right on single columns is none on the table, and enough where they are all that flow.
+    async fn columns_of(&mut self, client: &mut Client, tables: &[&SourceTable]) -> Result<()> {
+        let names: Vec<_> = tables.iter().map(|found| found.table.name.clone()).collect();
+        let rows = self.ask(client, &sql::readable_columns(&names), "which columns it may read", String::new()).await?;
+        let Who { login, user } = client.who().await;
+        for found in tables {
+            let name = &found.table.name;
+            let may_read = |column: &str| {
+                let of_table = |row: &&Row| text(row, 0) == name.schema && text(row, 1) == name.name;
+                rows.iter().filter(of_table).any(|row| text(row, 2) == column)
+            };
+            let flowing = || found.table.columns.iter().map(|column| column.name.as_str());
+            let lacking: Vec<_> = flowing().filter(|column| !may_read(column)).collect();
+            if lacking.is_empty() {
+                continue;
+            }
+            let error = if lacking.len() == flowing().count() {
+                let message = format!("login '{login}' may not read the table");
+                Error::new(Kind::SourceRights, message).mend(Place::Source, grant::table(&user, name))
+            } else {
+                let message = format!("login '{login}' may not read column '{}' of the table", lacking.join("', '"));
+                Error::new(Kind::SourceRights, message)
+                    .advice("Grant it, or name the columns in exclude_columns")
+                    .mend(Place::Source, grant::columns(&user, name, &lacking))
+            };
+            self.block(name, error);
+        }
+        Ok(())
+    }
+
+    /// Who may not read the whole of schema cdc may be given its tables one by one.
+    async fn history(&mut self, client: &mut Client, reads_all: bool) -> Result<()> {
+        if reads_all {
+            return self.gates(client).await;
+        }
+        let rows = self.ask(client, sql::HISTORY, "which change tables it may read", String::new()).await?;
+        let readable: Vec<_> = rows.iter().map(|row| text(row, 0)).collect();
+        let Who { login, user } = client.who().await;
+        if CDC_TABLES.iter().any(|table| !readable.iter().any(|known| known == table)) {
+            let message = format!(
+                "login '{login}' may not read schema cdc, which holds the change tables: no table can be synced"
+            );
+            self.tell(Finding::new(Matter::ChangeTableRights, message).mend(Place::Source, grant::history(&user)));
+            return Ok(());
+        }
+        for found in self.found {
+            let Some(capture) = found.capture(&found.table) else { continue };
+            let instance = &capture.instance.name;
+            if !readable.contains(&common::change_table_name(instance)) {
+                let message = format!("login '{login}' may not read the changes of capture instance '{instance}'");
+                let error = Error::new(Kind::SourceRights, message);
+                self.block(&found.table.name, error.mend(Place::Source, grant::changes(&user, instance)));
+            }
+        }
+        self.gates(client).await
     }
 
     /// An instance may be read by the members of its role only, whatever else was granted.
@@ -158,16 +210,17 @@ impl Survey<'_> {
             return Ok(());
         }
         let gates = self.ask(client, sql::GATES, "which roles may read the capture instances", String::new()).await?;
+        let Who { login, user } = client.who().await;
         for found in self.found {
             let Some(capture) = found.capture(&found.table) else { continue };
             let shut = gates.iter().find(|row| text(row, 0) == capture.instance.name && integer(row, 2) != 1);
             let Some(role) = shut.map(|row| text(row, 1)) else { continue };
             let message = format!(
-                "login '{}' is not in role '{role}', whose members alone may read capture instance '{}'",
-                self.database.login, capture.instance.name
+                "login '{login}' is not in role '{role}', whose members alone may read capture instance '{}'",
+                capture.instance.name
             );
-            let statement = grant::member(&client.who().await.user, &role);
-            self.block(&found.table.name, Error::new(Kind::SourceRights, message).mend(Place::Source, statement));
+            let error = Error::new(Kind::SourceRights, message);
+            self.block(&found.table.name, error.mend(Place::Source, grant::member(&user, &role)));
         }
         Ok(())
     }

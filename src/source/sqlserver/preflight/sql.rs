@@ -11,8 +11,8 @@ pub const SERVER: &str = "SELECT CAST(SUSER_SNAME(d.owner_sid) AS nvarchar(128))
      CAST(@@VERSION AS nvarchar(400)) AS server_version, \
      CAST(SERVERPROPERTY('InstanceName') AS nvarchar(128)) AS instance_name, \
      ISNULL(HAS_PERMS_BY_NAME(N'cdc', N'SCHEMA', N'SELECT'), 1) AS reads_changes, \
-     HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'UNMASK') AS unmasks, \
-     HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
+     HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'UNMASK') AS unmasks, \
+     HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
      FROM sys.databases AS d LEFT JOIN sys.database_principals AS o ON o.principal_id = 1 WHERE d.name = DB_NAME()";
 
 /// Who enables and purges, and whether it may.
@@ -28,6 +28,19 @@ pub const TABLE_RIGHTS: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_n
      HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'UNMASK') AS unmasks \
      FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_ms_shipped = 0";
 
+/// The tables of schema cdc that the login may read.
+pub const HISTORY: &str = "SELECT CAST(t.name AS nvarchar(128)) AS table_name \
+     FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = N'cdc' \
+     AND HAS_PERMS_BY_NAME(N'[cdc].' + QUOTENAME(t.name), N'OBJECT', N'SELECT') = 1";
+
+/// The columns that the login may read, of tables on which it has no right as a whole.
+pub fn readable_columns(tables: &[TableName]) -> String {
+    format!(
+        "{} AND HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'SELECT', c.name, N'COLUMN') = 1",
+        columns(tables)
+    )
+}
+
 /// Instances that only members of a role may read.
 pub const GATES: &str = "SELECT CAST(ct.capture_instance AS nvarchar(128)) AS capture_instance, \
      CAST(ct.role_name AS nvarchar(128)) AS role_name, IS_MEMBER(ct.role_name) AS is_inside \
@@ -36,7 +49,8 @@ pub const GATES: &str = "SELECT CAST(ct.capture_instance AS nvarchar(128)) AS ca
 /// From 2016 on.
 pub const MASKED: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name, \
      CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
-     JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE c.is_masked = 1";
+     JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE c.is_masked = 1 \
+     AND ISNULL(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'UNMASK', c.name, N'COLUMN'), 0) = 0";
 
 /// The columns of a table that the login would read as masks. From 2016 on.
 pub fn masked_of(table: &TableName) -> String {
@@ -44,8 +58,9 @@ pub fn masked_of(table: &TableName) -> String {
     format!(
         "SELECT CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c \
          WHERE c.object_id = OBJECT_ID({table}) AND c.is_masked = 1 \
-         AND ISNULL(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'UNMASK'), 0) = 0 \
-         AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK'), 0) = 0"
+         AND ISNULL(HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'UNMASK'), 0) = 0 \
+         AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK'), 0) = 0 \
+         AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK', c.name, N'COLUMN'), 0) = 0"
     )
 }
 
