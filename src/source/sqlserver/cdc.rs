@@ -37,18 +37,23 @@ pub async fn enable_database(client: &mut Client, database: &Database) -> Result
     match client.batch(&statement).await {
         Err(error) if error.number() == Some(22905) => Ok(()),
         Err(error) if is_denied(&error) => {
-            let who = match database.platform {
-                Platform::Server | Platform::ManagedInstance => "a sysadmin",
-                Platform::Rds => "the master user, or a login that may execute it,",
-                Platform::AzureDatabase => "a db_owner",
-            };
             Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
                 .because(error)
-                .advice(format!("Let {who} run {statement} there, or give such a login in [source.admin]"))
+                .advice(format!("Let {}, or give such a login in [source.admin]", how_to_enable(database)))
                 .mend(Place::Source, statement))
         }
         other => other.map(drop),
     }
+}
+
+/// Who may enable a database, and by what.
+pub fn how_to_enable(database: &Database) -> String {
+    let who = match database.platform {
+        Platform::Server | Platform::ManagedInstance => "a sysadmin",
+        Platform::Rds => "the master user, or a login that may execute it,",
+        Platform::AzureDatabase => "a db_owner",
+    };
+    format!("{who} run {} there", enabling_database(database))
 }
 
 /// The statement that enables a database.
