@@ -9,8 +9,9 @@ use super::{Asked, Survey, ask, sql};
 use crate::error::Result;
 use crate::finding::{Finding, Matter, Place};
 
-/// Minutes by which capture may be behind: an idle database's log is marked every few minutes.
-const LAG: i64 = 60;
+/// Minutes by which capture may be behind: an idle database's log is marked every few minutes. Commits have the server's
+/// local time: once its clock is put forward, the last of them is an hour older than it was.
+const LAG: i64 = 60 + 60;
 
 /// Minutes for which history must be kept: a day on which nobody looks.
 const SHORTEST_RETENTION: u64 = 24 * 60;
