@@ -131,6 +131,39 @@ async fn managed(flavour: &str) -> anyhow::Result<Ground> {
     Ok(ground)
 }
 
+/// Commits have the server's local time, whose clock is put forward by an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_by_which_the_clock_is_put_forward_is_no_lag() -> anyhow::Result<()> {
+    let ground = Ground::start(&SOUND).await?;
+    ground.source("EXEC sys.sp_cdc_change_job @job_type = N'capture', @pollinginterval = 86000").await?;
+    ground
+        .source("EXEC sys.sp_cdc_stop_job @job_type = N'capture'; EXEC sys.sp_cdc_start_job @job_type = N'capture'")
+        .await?;
+    ground.source("EXEC sys.sp_standin_advance_clock @seconds = 4200").await?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.code == 0 && told.names().is_empty(), "{told}");
+    Ok(())
+}
+
+/// Who may not enable is told to let it be done in the server's own way.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_enables_a_database_is_told_as_its_server_does_it() -> anyhow::Result<()> {
+    for (flavour, says) in [
+        (
+            "rds",
+            "Let the master user, or a login that may execute it, run EXEC msdb.dbo.rds_cdc_enable_db N'shop' there",
+        ),
+        ("azure", "Let a db_owner run EXEC sys.sp_cdc_enable_db there"),
+    ] {
+        let ground = Ground::start(&Case { checked_before: false, ..SOUND }).await?;
+        ground.source(&format!("EXEC sys.sp_standin_flavour @name = N'{flavour}'")).await?;
+        ground.configure(&[("[source]\n", "[source]\nenable_cdc = false\n")])?;
+        let told = ground.check(&["check"]).await?;
+        ensure!(told.code == 3 && told.summary.to_string().contains(says), "{flavour}: {told}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn amazons_way_to_enable_is_taken_and_its_hidden_jobs_are_not_missed() -> anyhow::Result<()> {
     managed("rds").await.map(drop)

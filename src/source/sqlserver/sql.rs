@@ -65,7 +65,7 @@ macro_rules! columns {
              CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
              CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, \
              CAST(c.[scale] AS int) AS column_scale, CAST(c.collation_name AS nvarchar(128)) AS collation_name, \
-             c.is_nullable, c.is_computed, c.column_id",
+             c.is_nullable, c.is_computed, c.column_id, c.is_column_set",
             $more,
             " FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
              LEFT JOIN sys.types AS y ON y.user_type_id = c.user_type_id \

@@ -283,6 +283,8 @@ pub struct ColumnSpec {
     pub masked: bool,
     /// ENCRYPTED WITH: 1 deterministic, 2 randomized.
     pub encryption: Option<u8>,
+    /// `COLUMN_SET FOR ALL_SPARSE_COLUMNS`.
+    pub shows_sparse: bool,
     /// Column constraints.
     pub constraints: Vec<ConstraintSpec>,
 }
