@@ -104,6 +104,23 @@ async fn a_second_login_that_does_not_come_to_the_server_is_a_finding_and_no_fai
     Ok(())
 }
 
+/// Capture is the primary's: a replica's own server tells nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_replica_is_read_the_primarys_server_is_looked_at() -> anyhow::Result<()> {
+    let ground = Ground::start(&Case { login: Login::Reader, ..SOUND }).await?;
+    ground.configure(&[("[source]\n", "[source]\nread_only_replica = true\n")])?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.code == 0 && told.names().is_empty(), "{told}");
+    ground.source("EXEC sys.sp_standin_agent @running = 0").await?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.code == 0 && told.names().into_iter().collect::<Vec<_>>() == ["AgentStopped"], "{told}");
+    // The primary is away, when it is looked at and when the right to enable is.
+    ground.source("EXEC sys.sp_standin_inject @number = 40613, @at_login = 1, @skip = 1, @times = 2").await?;
+    let told = ground.check(&["check"]).await?;
+    ensure!(told.code == 0 && told.names().into_iter().collect::<Vec<_>>() == ["OwnerRights", "Unreadable"], "{told}");
+    Ok(())
+}
+
 /// Enabling is tried again when it is the second login that the server puts off.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_login_that_is_put_off_is_tried_again() -> anyhow::Result<()> {

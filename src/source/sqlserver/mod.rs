@@ -175,10 +175,32 @@ impl SqlServer {
     async fn preflight_once(&mut self, config: &config::Config, found: &[SourceTable]) -> Result<Preflight> {
         let database = self.database().await?;
         let mut told = preflight::survey(&mut self.client, config, &self.config, &database, found).await?;
+        if self.config.read_only_replica {
+            let primary = self.primary(config, &database, found).await;
+            told.findings.extend(primary.findings);
+        }
         if preflight::needs_owner(config, &self.config) {
             told.findings.extend(self.owner(&database.name).await?);
         }
         Ok(told)
+    }
+
+    /// What is so at the primary of the replica that is read.
+    async fn primary(
+        &mut self,
+        config: &config::Config,
+        database: &describe::Database,
+        found: &[SourceTable],
+    ) -> Preflight {
+        let source = self.config.clone();
+        let asked = match self.admin().await {
+            Ok(client) => preflight::primary(client, config, &source, database, found).await,
+            Err(error) => Err(error),
+        };
+        asked.unwrap_or_else(|error| {
+            self.admin = None;
+            preflight::unknown_primary(&error)
+        })
     }
 
     /// What the login that enables and purges lacks for it. That it does not come to the server stops nobody who reads.

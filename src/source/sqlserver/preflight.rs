@@ -58,12 +58,41 @@ pub async fn survey(
         .await?;
     // The jobs and the rights are looked at by it.
     let Some(server) = server.first() else { return Ok(survey.finish()) };
-    survey.owner_of_the_database(server);
     survey.rights(client, server).await?;
-    survey.jobs(client, server).await?;
-    survey.columns(client).await?;
+    // A replica's own server has other jobs, settings and states than the one that captures.
+    if !source.read_only_replica {
+        survey.server(client, server).await?;
+    }
+    survey.code_pages(client).await?;
     survey.patterns(client).await?;
     Ok(survey.finish())
+}
+
+/// Looks at what is so at the primary of a replica that is read.
+pub async fn primary(
+    client: &mut Client,
+    config: &Config,
+    source: &config::Source,
+    database: &Database,
+    found: &[SourceTable],
+) -> Result<Preflight> {
+    let (told, unknown) = (Preflight::default(), Vec::new());
+    let mut database = database.clone();
+    database.login = client.who().await.login;
+    let mut survey = Survey { config, source, database: &database, found, told, unknown };
+    let server = survey.ask(client, sql::SERVER, "whose the database is at the primary", String::new()).await?;
+    if let Some(server) = server.first() {
+        survey.server(client, server).await?;
+    }
+    Ok(survey.finish())
+}
+
+/// That nothing is known of the primary.
+pub fn unknown_primary(failure: &Error) -> Preflight {
+    let message = format!(
+        "the source is read at a replica, and its primary could not be asked for the database's owner, the Agent, the jobs, what capture failed of, and how long captured texts may be: {failure}"
+    );
+    Preflight { findings: vec![Finding::new(Matter::Unreadable, message)], ..Preflight::default() }
 }
 
 /// What a statement gave that a server may not have, or a login may not run.
@@ -95,6 +124,13 @@ impl<'a> Survey<'a> {
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// What belongs to the server on which the database is written.
+    async fn server(&mut self, client: &mut Client, server: &Row) -> Result<()> {
+        self.owner_of_the_database(server);
+        self.jobs(client, server).await?;
+        self.text_size(client).await
     }
 
     fn tell(&mut self, finding: Finding) {
