@@ -182,7 +182,7 @@ impl Config {
     /// # Errors
     /// [`Kind::Config`]: a variable is not set, or a value is missing or wrong.
     pub fn source(&self) -> Result<Source> {
-        source::source(&self.raw.source)
+        source::source(&self.raw.source, self.sync.on_row_filter)
     }
 
     /// The include and exclude patterns of `[source]`; needs no variable of its login.

@@ -4,7 +4,7 @@ mod name;
 
 use serde::{Deserialize, Serialize};
 
-pub use name::{ParsePatternError, ParseTableNameError, Pattern, TableName, escape_json, is_unprintable};
+pub use name::{Named, ParsePatternError, ParseTableNameError, Pattern, TableName, escape_json, is_unprintable};
 
 /// What a column holds, in terms that each target maps to a type of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::raw;
 use super::resolve::{choice, duration, list, optional, password, port, required, scalar, wrong};
+use super::{OnRowFilter, raw};
 use crate::error::Result;
 use crate::table::Pattern;
 
@@ -50,6 +50,8 @@ pub struct Source {
     pub exclude: Vec<String>,
     /// Whether `check` may enable change data capture.
     pub enable_cdc: bool,
+    /// What a table does of which row-level security may hide rows, as `[sync]` says it.
+    pub on_row_filter: OnRowFilter,
 }
 
 /// A way to log in to the source.
@@ -73,16 +75,6 @@ pub enum Token {
     File(PathBuf),
     /// A program that prints it, and its arguments, which may hold a secret.
     Command(String, Vec<SecretString>),
-}
-
-impl SourceLogin {
-    /// Its name, as far as the configuration tells it.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Password { user, .. } => user,
-            Self::Token(_) => "whom the token names",
-        }
-    }
 }
 
 impl fmt::Display for SourceLogin {
@@ -123,7 +115,7 @@ pub fn patterns(raw: &raw::Source) -> Result<(Vec<String>, Vec<String>)> {
     Ok((include, exclude))
 }
 
-pub fn source(raw: &raw::Source) -> Result<Source> {
+pub fn source(raw: &raw::Source, on_row_filter: OnRowFilter) -> Result<Source> {
     choice("source.engine", raw.engine.as_ref(), None, &[("sqlserver", ())])?;
     let (include, exclude) = patterns(raw)?;
     let encrypts = [("required", Encrypt::Required), ("login", Encrypt::Login), ("off", Encrypt::Off)];
@@ -173,6 +165,7 @@ pub fn source(raw: &raw::Source) -> Result<Source> {
         include,
         exclude,
         enable_cdc: scalar("source.enable_cdc", raw.enable_cdc.as_ref(), true)?,
+        on_row_filter,
     })
 }
 

@@ -169,7 +169,7 @@ pub fn refused(column: &str, fit: &Fit, loss: Loss, in_key: bool, nullable: bool
     let error = Error::new(Kind::Value, format!("column '{column}' holds {what}"));
     if in_key {
         return error.advice(
-            "It is in the key, where nothing is changed, since two rows could become one: mend it at the source, give the column a wider type by 'columns' of the table's [[table]] entry, or exclude the table",
+            "It is in the key, where nothing is changed, since two rows could become one: mend it at the source, give the column a wider type, or text, by 'columns' of the table's [[table]] entry, or exclude the table",
         );
     }
     if loss == Loss::Range && !nullable {

@@ -34,6 +34,8 @@ pub struct SourceInfo {
     pub rights: Vec<String>,
     /// Whether the database captures changes.
     pub captures: bool,
+    /// What lets it capture them, and who may do that.
+    pub enabling: String,
     /// How long history is kept, if the login may know.
     pub retention: Option<Duration>,
     /// Who the source is.

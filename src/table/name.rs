@@ -168,7 +168,29 @@ impl FromStr for Pattern {
     }
 }
 
+/// What a pattern names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// Tables of a schema.
+    Schema(String),
+    /// A table.
+    Table(TableName),
+}
+
 impl Pattern {
+    /// The one schema or table that it names; `None` where it names more, or its dots leave open what.
+    pub fn named(&self) -> Option<Named> {
+        let parts: Vec<_> = self.0.split(|letter| *letter == Letter::Bare('.')).collect();
+        let [schema, name] = parts[..] else { return None };
+        let is_open = |part: &[Letter]| part.contains(&Letter::Bare('*'));
+        let text = |part: &[Letter]| part.iter().map(|letter| letter.char()).collect::<String>();
+        if schema.is_empty() || name.is_empty() || is_open(schema) {
+            return None;
+        }
+        let schema = text(schema);
+        Some(if is_open(name) { Named::Schema(schema) } else { Named::Table(TableName::new(schema, text(name))) })
+    }
+
     /// Whether it lets a table through; `ignores_case` says whether names that differ only by case are one.
     pub fn matches(&self, table: &TableName, ignores_case: bool) -> bool {
         let name: Vec<_> = table.schema.chars().chain([SEPARATOR]).chain(table.name.chars()).collect();
@@ -240,6 +262,20 @@ mod tests {
             ["", "Orders", "a.b.c", ".b", "a.", "[a.b", "[].b", "a.U&\"\\00\"", "a.U&\"\\+110000\"", "a.U&\"\\D800\""]
         {
             assert!(wrong.parse::<TableName>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_names_one_schema_or_table_or_leaves_it_open() {
+        let named = |text: &str| text.parse::<Pattern>().unwrap().named();
+        for text in ["Sales.*", "Sales.Ord*", "[Sales].[a.b]*", "U&\"S\\0061les\".*"] {
+            assert_eq!(named(text), Some(Named::Schema("Sales".to_owned())), "{text}");
+        }
+        for text in ["[a.b].[c*]", "\"a.b\".U&\"c\\002a\""] {
+            assert_eq!(named(text), Some(Named::Table(TableName::new("a.b", "c*"))), "{text}");
+        }
+        for text in ["*", "*.Orders", "S*.Orders", "a.b.c", "Orders", ".Orders"] {
+            assert_eq!(named(text), None, "{text}");
         }
     }
 

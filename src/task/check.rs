@@ -180,7 +180,7 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
             Kind::CaptureOff,
             format!("database '{}' does not capture changes, and source.enable_cdc is false", info.database),
         )
-        .advice("Let a sysadmin run EXEC sys.sp_cdc_enable_db there, or set source.enable_cdc = true")
+        .advice(format!("Let {}, or set source.enable_cdc = true", info.enabling))
         .mend(Place::Config, "[source]\nenable_cdc = true"));
     }
     source.enable_capture().await?;

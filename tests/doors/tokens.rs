@@ -41,6 +41,11 @@ async fn a_token_is_read_anew_at_each_connect_and_never_printed() -> anyhow::Res
         let message = Wrong { what, replace, says, ..REFUSED }.expect(&mut stage).await?;
         ensure!(message.contains(&place) || message.contains(&file("token")), "{what} names neither end: {message}");
     }
+    fs::write(file("token"), token("good"))?;
+    stage.sql().await?.run("EXEC sys.sp_standin_inject @number = 4060, @at_login = 1, @times = 3").await?;
+    let says = &["does not open the database for the token in", "4060", "CREATE USER ... FROM EXTERNAL PROVIDER"];
+    let message = Wrong { what: "token without a user", replace, says, ..REFUSED }.expect(&mut stage).await?;
+    ensure!(!message.contains("FOR LOGIN"), "a token has no login: {message}");
     fs::remove_file(file("token"))?;
     let says = &["token file", "cannot be read", "No such file", "renews"];
     Wrong { what: "token file that is not there", replace, says, ..REFUSED }.expect(&mut stage).await?;

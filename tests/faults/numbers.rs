@@ -128,7 +128,7 @@ async fn what_does_not_pass_is_given_up_and_left_to_the_next_run() -> anyhow::Re
 async fn each_number_that_does_not_pass_fails_fast_with_its_own_words() -> anyhow::Result<()> {
     let mut shop = changed_shop().await?;
     for (number, text, words) in [
-        (229, "fn_cdc_get_min_lsn", "GRANT SELECT ON SCHEMA::cdc TO [sa]"),
+        (229, "fn_cdc_get_min_lsn", "GRANT SELECT ON SCHEMA::cdc TO [dbo]"),
         (208, "fn_cdc_get_min_lsn", "dropped while the task ran"),
         (22_901, "fn_cdc_get_min_lsn", "Change data capture went off"),
         (22_910, "fn_cdc_get_min_lsn", "Change data capture went off"),

@@ -149,11 +149,11 @@ const JOBS: &[Case] = &[
         ..SOUND
     },
     Case {
-        what: "capture is two hours behind",
+        what: "capture is three hours behind",
         source: &[
             "EXEC sys.sp_cdc_change_job @job_type = N'capture', @pollinginterval = 86000",
             "EXEC sys.sp_cdc_stop_job @job_type = N'capture'; EXEC sys.sp_cdc_start_job @job_type = N'capture'",
-            "EXEC sys.sp_standin_advance_clock @seconds = 7200",
+            "EXEC sys.sp_standin_advance_clock @seconds = 10800",
         ],
         settled: "SELECT CAST(1 AS bigint)",
         tells: &["CaptureBehind"],
@@ -208,9 +208,9 @@ const RIGHTS: &[Case] = &[
     Case {
         what: "the login may not read a table",
         login: Login::Reader,
-        source: &["DENY SELECT ON dbo.Other TO [my reader]; GRANT REFERENCES ON dbo.Other TO [my reader]"],
+        source: &["DENY SELECT ON dbo.Other TO [my user]; GRANT REFERENCES ON dbo.Other TO [my user]"],
         tells: &["SourceRights"],
-        mend: "GRANT SELECT ON [dbo].[Other] TO [my reader]",
+        mend: "GRANT SELECT ON [dbo].[Other] TO [my user]",
         ..SOUND
     },
     Case {
@@ -221,25 +221,53 @@ const RIGHTS: &[Case] = &[
             "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Other', @role_name = N'gate keepers'",
         ],
         tells: &["SourceRights"],
-        mend: "ALTER ROLE [gate keepers] ADD MEMBER [my reader]",
+        mend: "ALTER ROLE [gate keepers] ADD MEMBER [my user]",
         ..SOUND
     },
     Case {
         what: "the login may not read the change tables",
         login: Login::Reader,
-        source: &["REVOKE SELECT ON SCHEMA::cdc TO [my reader]"],
+        source: &["REVOKE SELECT ON SCHEMA::cdc TO [my user]"],
         tells: &["ChangeTableRights", "SourceRights"],
         code: 3,
-        mend: "GRANT SELECT ON SCHEMA::[cdc] TO [my reader]",
+        mend: "GRANT SELECT ON SCHEMA::cdc TO [my user]",
+        ..SOUND
+    },
+    Case {
+        what: "the login may not read one change table",
+        login: Login::Reader,
+        source: &[
+            "REVOKE SELECT ON SCHEMA::cdc TO [my user]; GRANT SELECT ON cdc.change_tables TO [my user];
+             GRANT SELECT ON cdc.captured_columns TO [my user]; GRANT SELECT ON cdc.index_columns TO [my user];
+             GRANT SELECT ON cdc.ddl_history TO [my user]; GRANT SELECT ON cdc.lsn_time_mapping TO [my user];
+             EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'Good', @capture_instance = N'all';
+             EXEC sys.sp_cdc_disable_table @source_schema = N'dbo', @source_name = N'Other', @capture_instance = N'all';
+             EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Good', @role_name = NULL, @capture_instance = N'good]';
+             EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Other', @role_name = NULL;
+             GRANT SELECT ON cdc.dbo_Other_CT TO [my user]",
+        ],
+        tells: &["SourceRights"],
+        mend: "GRANT SELECT ON [cdc].[good]]_CT] TO [my user]",
+        ..SOUND
+    },
+    Case {
+        what: "the login may read some columns of a table only",
+        login: Login::Reader,
+        source: &[
+            "REVOKE SELECT ON SCHEMA::dbo TO [my user]; GRANT SELECT ON dbo.Other (ID) TO [my user];
+             GRANT SELECT ON dbo.Good (ID) TO [my user]",
+        ],
+        tells: &["SourceRights"],
+        mend: "GRANT SELECT ON [dbo].[Good] ([Note]) TO [my user]",
         ..SOUND
     },
     Case {
         what: "the login may not see how capture fares",
         login: Login::Reader,
         // The right on the server holds for its databases.
-        source: &["REVOKE VIEW DATABASE STATE TO [my reader]", "USE master; REVOKE VIEW SERVER STATE TO [my reader]"],
+        source: &["REVOKE VIEW DATABASE STATE TO [my user]", "USE master; REVOKE VIEW SERVER STATE TO [my reader]"],
         tells: &["Unreadable"],
-        mend: "GRANT VIEW DATABASE STATE TO [my reader]",
+        mend: "GRANT VIEW DATABASE STATE TO [my user]",
         ..SOUND
     },
     Case {
@@ -261,9 +289,9 @@ const RIGHTS: &[Case] = &[
     Case {
         what: "the login may not see security policies",
         login: Login::Reader,
-        source: &["REVOKE VIEW DEFINITION TO [my reader]"],
+        source: &["REVOKE VIEW DEFINITION TO [my user]"],
         tells: &["Unreadable"],
-        mend: "GRANT VIEW DEFINITION TO [my reader]",
+        mend: "GRANT VIEW DEFINITION TO [my user]",
         ..SOUND
     },
     Case {
@@ -271,7 +299,7 @@ const RIGHTS: &[Case] = &[
         login: Login::Reader,
         config: &[("[source.admin]\nuser = \"sa\"\npassword = \"${MSSQL_PASSWORD}\"\n", "")],
         tells: &["OwnerRights"],
-        mend: "ALTER ROLE [db_owner] ADD MEMBER [my reader]",
+        mend: "ALTER ROLE db_owner ADD MEMBER [my user]",
         ..SOUND
     },
     Case {
@@ -279,7 +307,7 @@ const RIGHTS: &[Case] = &[
         login: Login::Reader,
         source: &["ALTER TABLE dbo.Good ALTER COLUMN Note ADD MASKED WITH (FUNCTION = 'default()')"],
         tells: &["Hidden"],
-        mend: "GRANT UNMASK TO [my reader]",
+        mend: "GRANT UNMASK TO [my user]",
         ..SOUND
     },
     Case {
@@ -335,6 +363,15 @@ const TABLES: &[Case] = &[
         ],
         tells: &["EncryptedColumn"],
         mend: "exclude_columns = [\"Number\"]",
+        ..SOUND
+    },
+    Case {
+        what: "a table has a column set",
+        source: &[
+            "CREATE TABLE dbo.Wide (ID int NOT NULL PRIMARY KEY, Size int SPARSE NULL, Rest xml COLUMN_SET FOR ALL_SPARSE_COLUMNS)",
+        ],
+        tells: &["UnsupportedColumn"],
+        mend: "exclude_columns = [\"Rest\"]",
         ..SOUND
     },
     Case {

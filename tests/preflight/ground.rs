@@ -86,10 +86,10 @@ impl Ground {
         Ok(ground)
     }
 
-    /// A login that is no sysadmin, with all that a check looks at.
+    /// A login that is no sysadmin, with all that a check looks at; its user in the database has another name.
     async fn make_login(&self, login: Login) -> anyhow::Result<()> {
         self.source(&format!("CREATE LOGIN [my reader] WITH PASSWORD = '{PASSWORD}'")).await?;
-        self.source("CREATE USER [my reader] FOR LOGIN [my reader]").await?;
+        self.source("CREATE USER [my user] FOR LOGIN [my reader]").await?;
         self.source("USE master; GRANT VIEW SERVER STATE TO [my reader]").await?;
         // msdb.dbo.cdc_jobs comes with the first job, whoever's it is, and stays.
         self.source(
@@ -106,12 +106,12 @@ impl Ground {
         .await?;
         let mut admin = String::new();
         if login == Login::Owner {
-            self.source("ALTER ROLE db_owner ADD MEMBER [my reader]").await?;
+            self.source("ALTER ROLE db_owner ADD MEMBER [my user]").await?;
         } else {
             self.source(
-                "EXEC sys.sp_cdc_enable_db; GRANT SELECT ON SCHEMA::dbo TO [my reader];
-                 GRANT SELECT ON SCHEMA::cdc TO [my reader]; GRANT VIEW DATABASE STATE TO [my reader];
-                 GRANT VIEW DEFINITION TO [my reader]",
+                "EXEC sys.sp_cdc_enable_db; GRANT SELECT ON SCHEMA::dbo TO [my user];
+                 GRANT SELECT ON SCHEMA::cdc TO [my user]; GRANT VIEW DATABASE STATE TO [my user];
+                 GRANT VIEW DEFINITION TO [my user]",
             )
             .await?;
             admin = format!("[source.admin]\nuser = \"{USER}\"\npassword = \"${{MSSQL_PASSWORD}}\"\n\n");
@@ -124,7 +124,8 @@ impl Ground {
         ])
     }
 
-    fn configure(&self, replace: &[(&str, &str)]) -> anyhow::Result<()> {
+    /// Puts other texts into the configuration.
+    pub fn configure(&self, replace: &[(&str, &str)]) -> anyhow::Result<()> {
         let mut text = std::fs::read_to_string(self.stage.config_path())?;
         for (from, to) in replace {
             ensure!(text.contains(from), "the configuration has no '{from}'");

@@ -60,59 +60,59 @@ async fn the_tasks_pass_with_exactly_the_rights_of_the_files() -> anyhow::Result
 async fn each_right_of_the_source_is_needed() -> anyhow::Result<()> {
     let reader: &[Loss] = &[
         (
-            "CREATE LOGIN <reader> WITH PASSWORD = N'<password>'",
+            "CREATE LOGIN [<reader>] WITH PASSWORD = N'<password>'",
             "reader's script",
             &["'delsert_reader' is not a valid login"],
         ),
-        ("CREATE USER <reader> FOR LOGIN <reader>", "reader's script", &["Cannot find the user 'delsert_reader'"]),
+        ("CREATE USER [<reader>] FOR LOGIN [<reader>]", "reader's script", &["Cannot find the user 'delsert_reader'"]),
         (
-            "GRANT SELECT ON SCHEMA::<schema> TO <reader>",
+            "GRANT SELECT ON SCHEMA::[<schema>] TO [<reader>]",
             "first check",
             &["exit Some(3)", "may not read the table", "GRANT SELECT ON [Sales].[Orders] TO [delsert_reader]"],
         ),
         (
-            "GRANT SELECT ON SCHEMA::cdc TO <reader>",
+            "GRANT SELECT ON SCHEMA::cdc TO [<reader>]",
             "first check",
             &["says 229", "GRANT SELECT ON SCHEMA::cdc TO [delsert_reader]"],
         ),
         (
-            "msdb: CREATE USER <reader> FOR LOGIN <reader>",
+            "msdb: CREATE USER [<reader>] FOR LOGIN [<reader>]",
             "reader's script",
             &["Cannot find the user 'delsert_reader'"],
         ),
         (
-            "msdb: GRANT SELECT ON dbo.cdc_jobs TO <reader>",
+            "msdb: GRANT SELECT ON dbo.cdc_jobs TO [<reader>]",
             "second check",
             &["GRANT SELECT ON dbo.cdc_jobs TO [delsert_reader]"],
         ),
-        ("GRANT VIEW DEFINITION TO <reader>", "first check", &["GRANT VIEW DEFINITION TO [delsert_reader]"]),
+        ("GRANT VIEW DEFINITION TO [<reader>]", "first check", &["GRANT VIEW DEFINITION TO [delsert_reader]"]),
         (
-            "msdb: GRANT SELECT ON dbo.sysjobs TO <reader>",
+            "msdb: GRANT SELECT ON dbo.sysjobs TO [<reader>]",
             "second check",
             &["GRANT SELECT ON dbo.sysjobs TO [delsert_reader]"],
         ),
         (
-            "msdb: GRANT SELECT ON dbo.sysjobactivity TO <reader>",
+            "msdb: GRANT SELECT ON dbo.sysjobactivity TO [<reader>]",
             "second check",
             &["GRANT SELECT ON dbo.sysjobactivity TO [delsert_reader]"],
         ),
         (
-            "msdb: GRANT SELECT ON dbo.syssessions TO <reader>",
+            "msdb: GRANT SELECT ON dbo.syssessions TO [<reader>]",
             "second check",
             &["GRANT SELECT ON dbo.syssessions TO [delsert_reader]"],
         ),
-        ("GRANT VIEW SERVER STATE TO <reader>", "first check", &["GRANT VIEW SERVER STATE TO [delsert_reader]"]),
+        ("GRANT VIEW SERVER STATE TO [<reader>]", "first check", &["GRANT VIEW SERVER STATE TO [delsert_reader]"]),
     ];
     let admin: &[Loss] = &[
         (
-            "CREATE LOGIN <admin> WITH PASSWORD = N'<password>'",
+            "CREATE LOGIN [<admin>] WITH PASSWORD = N'<password>'",
             "admin's script",
             &["'delsert_admin' is not a valid login"],
         ),
         ("EXEC sys.sp_cdc_enable_db", "reader's script", &["Cannot find the schema 'cdc'"]),
-        ("CREATE USER <admin> FOR LOGIN <admin>", "admin's script", &["'delsert_admin'"]),
+        ("CREATE USER [<admin>] FOR LOGIN [<admin>]", "admin's script", &["'delsert_admin'"]),
         (
-            "ALTER ROLE db_owner ADD MEMBER <admin>",
+            "ALTER ROLE db_owner ADD MEMBER [<admin>]",
             "first check",
             &["cannot be enabled for the table", "ALTER ROLE db_owner ADD MEMBER [delsert_admin]"],
         ),

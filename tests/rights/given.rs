@@ -1,6 +1,6 @@
 //! What the files leave to their reader: other modes, optional rights.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use delsert::bucket::Bucket;
@@ -8,7 +8,7 @@ use delsert::config::Config;
 use delsert::error::Kind;
 
 use super::field::{Field, Files, broken, ensure_rows, whole};
-use super::files::read;
+use super::files::{filled, read};
 use crate::support::bucket::SECRET_KEY;
 
 /// Others enable and nobody purges: then the reader does without the second login.
@@ -39,6 +39,21 @@ async fn a_reader_alone_needs_no_second_login_where_others_enable() -> anyhow::R
     };
     whole(way.await)?;
     ensure_rows(&field.rows().await?, &[(1, "alone"), (2, "two")])
+}
+
+/// Names of any characters go where the files have them, also when a script is run again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sources_scripts_take_names_of_any_characters() -> anyhow::Result<()> {
+    let mut field = Field::start(Files::whole()?).await?;
+    for (file, placeholder) in [("sqlserver-admin.sql", "admin"), ("sqlserver-reader.sql", "reader")] {
+        let login = format!("the {placeholder}-1.0");
+        let with = [("database", "shop"), ("schema", "Sales"), (placeholder, &login), ("password", "Secret-Words-1")];
+        let script = filled(&read(file)?, &with)?;
+        for _ in 0..2 {
+            field.sql.run(&script).await.with_context(|| script.clone())?;
+        }
+    }
+    Ok(())
 }
 
 /// A purge that its login may not do is told with the way out, and left to others.

@@ -145,7 +145,8 @@ fn describe(row: &Row) -> Described {
         collation: text(row, 7),
         nullable: integer(row, 8) != 0,
         computed: integer(row, 9) != 0,
-        encrypted: integer(row, 11) != 0,
+        column_set: integer(row, 11) != 0,
+        encrypted: integer(row, 12) != 0,
     }
 }
 
@@ -237,6 +238,12 @@ fn left_out_by_type(column: &Described) -> Finding {
             "column '{name}' is encrypted by clients: only they can read it, so it is left out; the lines say that this is meant"
         );
         return Finding::new(Matter::EncryptedColumn, message);
+    }
+    if column.column_set {
+        let message = format!(
+            "column '{name}' is the table's column set, which shows its sparse columns as XML; they flow themselves, and it is left out; the lines say that this is meant"
+        );
+        return Finding::new(Matter::UnsupportedColumn, message);
     }
     let message = format!(
         "column '{name}' is of type {}, which cannot be carried, and is left out; the lines say that this is meant",

@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use tiberius::ColumnData;
 
 use super::catalog::instance_name;
-use super::client::{Client, Parameter, bytes, integer, number, text};
+use super::client::{Client, Parameter, bytes, integer, text};
 use super::decode::{datetime_text, push};
 use super::describe::{Database, Platform};
 use super::{rights, sql, types};
@@ -35,20 +35,25 @@ const POSITIONS_AT_ONCE: usize = 1000;
 pub async fn enable_database(client: &mut Client, database: &Database) -> Result<()> {
     let statement = enabling_database(database);
     match client.batch(&statement).await {
-        Err(error) if number(&error) == Some(22905) => Ok(()),
+        Err(error) if error.number() == Some(22905) => Ok(()),
         Err(error) if is_denied(&error) => {
-            let who = match database.platform {
-                Platform::Server | Platform::ManagedInstance => "a sysadmin",
-                Platform::Rds => "the master user, or a login that may execute it,",
-                Platform::AzureDatabase => "a db_owner",
-            };
             Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the database")
                 .because(error)
-                .advice(format!("Let {who} run {statement} there, or give such a login in [source.admin]"))
+                .advice(format!("Let {}, or give such a login in [source.admin]", how_to_enable(database)))
                 .mend(Place::Source, statement))
         }
         other => other.map(drop),
     }
+}
+
+/// Who may enable a database, and by what.
+pub fn how_to_enable(database: &Database) -> String {
+    let who = match database.platform {
+        Platform::Server | Platform::ManagedInstance => "a sysadmin",
+        Platform::Rds => "the master user, or a login that may execute it,",
+        Platform::AzureDatabase => "a db_owner",
+    };
+    format!("{who} run {} there", enabling_database(database))
 }
 
 /// The statement that enables a database.
@@ -61,7 +66,7 @@ pub fn enabling_database(database: &Database) -> String {
 
 /// Whether a refusal to enable is one of rights; any other says itself what is wrong.
 fn is_denied(error: &Error) -> bool {
-    matches!(number(error), Some(22902 | 22904 | 229 | 15247))
+    matches!(error.number(), Some(22902 | 22904 | 229 | 15247))
 }
 
 /// The statement that makes the sync's instance for a table.
@@ -77,14 +82,14 @@ pub fn enabling(owner: &Owner, found: &SourceTable, table: &Table) -> String {
 pub async fn enable_table(client: &mut Client, owner: &Owner, found: &SourceTable, table: &Table) -> Result<()> {
     let statement = enabling(owner, found, table);
     match bounded(client, &statement).await {
-        Err(error) if matches!(number(&error), Some(22926 | 2714)) => Ok(()),
+        Err(error) if matches!(error.number(), Some(22926 | 2714)) => Ok(()),
         Err(error) if is_denied(&error) => {
             Err(Error::new(Kind::SourceRights, "change data capture cannot be enabled for the table").because(error).advice(format!(
                 "Let whoever may grant it: {}; or give such a login in [source.admin]; or let such a login enable the table, and set source.enable_cdc = false",
-                rights::owner(client.login())
+                rights::owner(&client.who().await.user)
             )).mend(Place::Source, statement))
         }
-        Err(error) if number(&error) == Some(22962) => Err(taken(found, error)),
+        Err(error) if error.number() == Some(22962) => Err(taken(found, error)),
         other => other,
     }
 }
@@ -121,7 +126,7 @@ async fn bounded(client: &mut Client, statement: &str) -> Result<()> {
 pub async fn disable_table(client: &mut Client, table: &TableName, instance: &str) -> Result<()> {
     let statement = sql::disable_table(&table.schema, &table.name, instance);
     match bounded(client, &statement).await {
-        Err(error) if matches!(number(&error), Some(22960 | 22985)) => Ok(()),
+        Err(error) if matches!(error.number(), Some(22960 | 22985)) => Ok(()),
         other => other,
     }
 }
@@ -198,11 +203,12 @@ pub async fn bounds(client: &mut Client, platform: Platform, tracked: Tracked<'_
     // NULL: the capture job has not yet come to a new instance, whose start the catalogue tells. Zero: unknown, or denied.
     let minimum = bytes(row, 1).map_or_else(|| tracked.capture.start.clone(), Position::new);
     if minimum.is_zero() {
+        let user = client.who().await.user;
         let message = format!("the source gives no minimum LSN for capture instance '{instance}'");
         return Err(Error::new(Kind::ZeroMinimum, message).advice(format!(
             "It was dropped, or the login may not read it: grant SELECT on all captured columns ({}) and membership in the instance's gating role (ALTER ROLE … ADD MEMBER {}), or run 'delsert check'",
-            rights::table(client.login(), &tracked.table.name),
-            sql::name(client.login())
+            rights::table(&user, &tracked.table.name),
+            sql::name(&user)
         )));
     }
     let utc_offset = round_to_quarter(integer(row, 3));
@@ -287,18 +293,19 @@ pub async fn changes<S: RowSink>(
                     sink.drain().await?;
                 }
             }
-            Ok(())
+            Ok::<_, Error>(())
         };
         match pushed.await {
             // Builds from before 2012 have no such column; nothing was pushed yet.
-            Err(error) if number(&error) == Some(207) && request.command_id => request.command_id = false,
-            Err(error) if number(&error) == Some(208) => {
+            Err(error) if error.number() == Some(207) && request.command_id => request.command_id = false,
+            Err(error) if error.number() == Some(208) => {
                 let message = format!("capture instance '{}' is gone", request.instance);
                 return Err(Error::new(Kind::NoInstance, message).because(error).advice(
                     "Run 'delsert check', which makes one; what happened in between is lost, so 'delsert resync' for the table follows",
                 ));
             }
-            other => return other,
+            Err(error) => return Err(rights::reading(client, error, rights::history).await),
+            Ok(()) => return Ok(()),
         }
     }
 }
@@ -329,14 +336,15 @@ pub async fn purge(client: &mut Client, tracked: Tracked<'_>, up_to: &Position) 
     let Capture { instance, start, .. } = tracked.capture;
     let purged = match client.batch(&sql::purge(&instance.name, start, up_to, true)).await {
         // 8145, 8144: a build whose procedure has no failure flag.
-        Err(error) if matches!(number(&error), Some(8144 | 8145)) => {
+        Err(error) if matches!(error.number(), Some(8144 | 8145)) => {
             client.batch(&sql::purge(&instance.name, start, up_to, false)).await
         }
         other => other,
     };
     let rows = match purged {
-        Err(error) if matches!(number(&error), Some(22957 | 22964)) => return Ok(false),
-        other => other.map_err(|error| rights::purging(error, client.login()))?,
+        Err(error) if matches!(error.number(), Some(22957 | 22964)) => return Ok(false),
+        Err(error) => return Err(rights::purging(error, &client.who().await.user)),
+        Ok(rows) => rows,
     };
     if rows.first().is_some_and(|row| integer(row, 0) != 0) {
         // What the procedure tells at a severity that is no error.

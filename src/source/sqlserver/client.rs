@@ -6,14 +6,23 @@ use tokio_util::compat::Compat;
 
 use super::failure::classify;
 use super::prelogin::Watched;
-use crate::error::{Error, Result};
+use super::sql;
+use crate::error::{Error, Kind, Result};
 
 /// A logged-in connection.
 pub struct Client {
-    pub(super) driver: Driver<Compat<Watched>>,
-    pub(super) place: String,
-    /// Who logged in, as grants name it.
-    pub(super) login: String,
+    driver: Driver<Compat<Watched>>,
+    place: String,
+    who: Option<Who>,
+}
+
+/// Who logged in.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// The login at the server.
+    pub login: String,
+    /// The user in the database that stands for it, whom grants there name.
+    pub user: String,
 }
 
 /// A statement's parameter; SQL casts it to the type it stands for.
@@ -30,30 +39,55 @@ pub enum Parameter {
 }
 
 impl Client {
-    /// Who logged in, as grants name it.
-    pub fn login(&self) -> &str {
-        &self.login
+    /// The client of a connection.
+    pub fn new(driver: Driver<Compat<Watched>>, place: String) -> Self {
+        Self { driver, place, who: None }
+    }
+
+    /// Who logged in: asked once, and only where something is to be mended. Without names where the connection is gone.
+    pub async fn who(&mut self) -> Who {
+        if self.who.is_none() {
+            let asked = async { self.driver.simple_query(sql::WHO).await?.into_first_result().await };
+            let rows = asked.await.unwrap_or_default();
+            self.who = rows.first().map(|row| Who { login: text(row, 0), user: text(row, 1) });
+        }
+        self.who.clone().unwrap_or_default()
+    }
+
+    /// What a statement failed of, with what grants a right that it lacked.
+    async fn failed(&mut self, error: tiberius::error::Error) -> Error {
+        let failed = classify(&self.place, &Who::default(), &error);
+        if failed.kind() != Kind::SourceRights {
+            return failed;
+        }
+        let who = self.who().await;
+        classify(&self.place, &who, &error)
     }
 
     /// Runs a batch as it is, and gives the rows of its last result set.
     pub async fn batch(&mut self, sql: &str) -> Result<Vec<Row>> {
         let results = async { self.driver.simple_query(sql).await?.into_results().await };
-        let mut results = results.await.map_err(|error| classify(&self.place, &self.login, &error))?;
-        Ok(results.pop().unwrap_or_default())
+        match results.await {
+            Ok(mut results) => Ok(results.pop().unwrap_or_default()),
+            Err(error) => Err(self.failed(error).await),
+        }
     }
 
     /// Runs a statement with parameters `@P1`, `@P2` …, and gives its rows.
     pub async fn query(&mut self, sql: &str, parameters: Vec<Parameter>) -> Result<Vec<Row>> {
         let query = bind(sql, parameters);
         let rows = async { query.query(&mut self.driver).await?.into_first_result().await };
-        rows.await.map_err(|error| classify(&self.place, &self.login, &error))
+        match rows.await {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.failed(error).await),
+        }
     }
 
     /// Runs a statement whose rows are read as they come.
     pub async fn stream(&mut self, sql: &str, parameters: Vec<Parameter>) -> Result<Rows<'_>> {
         let stream = bind(sql, parameters).query(&mut self.driver).await;
-        let stream = stream.map_err(|error| classify(&self.place, &self.login, &error))?;
-        Ok(Rows { stream, place: &self.place, login: &self.login })
+        let stream = stream.map_err(|error| classify(&self.place, &Who::default(), &error))?;
+        Ok(Rows { stream, place: &self.place })
     }
 }
 
@@ -61,14 +95,13 @@ impl Client {
 pub struct Rows<'a> {
     stream: QueryStream<'a>,
     place: &'a str,
-    login: &'a str,
 }
 
 impl Rows<'_> {
     /// The next row; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Row>> {
-        let (place, login) = (self.place, self.login);
-        while let Some(item) = self.stream.try_next().await.map_err(|error| classify(place, login, &error))? {
+        let place = self.place;
+        while let Some(item) = self.stream.try_next().await.map_err(|error| classify(place, &Who::default(), &error))? {
             if let QueryItem::Row(row) = item {
                 return Ok(Some(row));
             }
@@ -116,9 +149,4 @@ pub fn bytes(row: &Row, at: usize) -> Option<&[u8]> {
         Ok(ColumnData::Binary(Some(bytes))) => Some(bytes),
         _ => None,
     }
-}
-
-/// The number of the server's message that an error stems from.
-pub fn number(error: &Error) -> Option<u32> {
-    error.number()
 }

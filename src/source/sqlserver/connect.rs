@@ -35,7 +35,7 @@ impl Client {
             let settings = settings(config, &place, method.clone(), &trusted);
             let (stage, opened) = log_in(config, settings, tcp, deadline).await;
             match opened {
-                Ok(driver) => return Ok(Self { driver, place: place.to_string(), login: login.name().to_owned() }),
+                Ok(driver) => return Ok(Self::new(driver, place.to_string())),
                 Err(DriverError::Routing { host, port }) => place = place.routed(&host, port),
                 Err(error) => return Err(of_connect(&place, login, config.encrypt, stage, &error)),
             }

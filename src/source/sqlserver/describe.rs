@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::{Client, integer, text};
 use super::decode::datetime_text;
-use super::sql;
+use super::{cdc, sql};
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Fingerprint;
@@ -138,6 +138,7 @@ pub async fn describe(client: &mut Client, config: &Source, database: &Database)
         database: name,
         ignores_case: database.ignores_case(),
         now: database.now,
+        enabling: cdc::how_to_enable(database),
     })
 }
 

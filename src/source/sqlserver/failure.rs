@@ -2,9 +2,10 @@
 
 use tiberius::error::{Error as Driver, IoErrorKind};
 
+use super::client::Who;
 use super::place::Place;
 use super::prelogin::Stage;
-use super::{rights, sql};
+use super::rights;
 use crate::config::{Encrypt, SourceLogin};
 use crate::error::{Error, Kind};
 use crate::tls::{Fault, Keys};
@@ -90,10 +91,14 @@ fn refused(place: &Place, login: &SourceLogin, token: &tiberius::error::TokenErr
             )
         }
         (4060, _) => {
+            let made = match login {
+                SourceLogin::Password { user, .. } => rights::user(user),
+                SourceLogin::Token(_) => "CREATE USER ... FROM EXTERNAL PROVIDER".to_owned(),
+            };
             Error::new(Kind::SourceLogin, format!("SQL Server {place} does not open the database for {login} (4060: {said})"))
-                .advice(format!("Check source.database, and that the login has a user in it: CREATE USER {0} FOR LOGIN {0}", sql::name(login.name())))
+                .advice(format!("Check source.database, and that who logs in has a user in it: {made}"))
         }
-        _ => return classify(&place.to_string(), login.name(), &Driver::Server(token.clone())),
+        _ => return classify(&place.to_string(), &Who::default(), &Driver::Server(token.clone())),
     }
     .numbered(token.code())
 }
@@ -121,7 +126,7 @@ fn cause(number: u32, message: &str) -> u32 {
 }
 
 /// What a statement failed of. Numbers: reference "Errors worth retrying" of Microsoft's retry defaults, and sys.messages.
-pub fn classify(place: &str, login: &str, error: &Driver) -> Error {
+pub fn classify(place: &str, who: &Who, error: &Driver) -> Error {
     let Driver::Server(token) = error else {
         let text = error.to_string();
         return match error {
@@ -164,12 +169,15 @@ pub fn classify(place: &str, login: &str, error: &Driver) -> Error {
         | 10929
         | 40501
         | 49918..=49920 => Error::new(Kind::SourceBusy, message).advice("Try again"),
-        596 | 921 | 922 | 927 | 952 | 976 | 978 | 983 | 17142 | 17187 | 18401 | 926 | 4060 | 4221 | 40143 | 40197
+        978 => Error::new(Kind::SourceUnreachable, message).advice(
+            "The server is a replica that lets in only who says that it will read: name the listener, or the primary, in source.host; or, to read there, set source.read_only_replica = true",
+        ),
+        596 | 921 | 922 | 927 | 952 | 976 | 983 | 17142 | 17187 | 18401 | 926 | 4060 | 4221 | 40143 | 40197
         | 40540 | 40613 | 42108 | 42109 | 20 | 64 | 233 | 997 | 10053 | 10054 | 10060 | 6005 => {
             Error::new(Kind::SourceUnreachable, message).advice("Try again: the server is failing over or restarting")
         }
         229 | 230 | 262 | 297 | 300 | 916 | 15247 | 22902 | 22904 => {
-            Error::new(Kind::SourceRights, message).advice(rights::refused(number, login))
+            Error::new(Kind::SourceRights, message).advice(rights::refused(number, who))
         }
         18456 => Error::new(Kind::SourceLogin, message).advice("Check source.user and source.password"),
         40615 => Error::new(Kind::SourceLogin, message)

@@ -41,12 +41,14 @@ impl Known<'_> {
     pub fn key(&self) -> Vec<String> {
         let primary = self.uniques.iter().find(|unique| unique.primary);
         let usable = |unique: &&Unique| self.fault(&unique.columns).is_none();
+        let holds = |unique: &&Unique| usable(unique) && !self.has_seventh_digit(&unique.columns);
         let bytes = |unique: &Unique| unique.columns.iter().map(|column| self.bytes(column)).sum::<i64>();
-        let narrowest = || {
-            let usable = self.uniques.iter().filter(usable);
-            usable.min_by_key(|unique| (unique.columns.len(), bytes(unique), unique.name.clone()))
+        let narrowest = |of: &dyn Fn(&&Unique) -> bool| {
+            let some = self.uniques.iter().filter(|unique| of(unique));
+            some.min_by_key(|unique| (unique.columns.len(), bytes(unique), unique.name.clone()))
         };
-        let chosen = primary.filter(usable).or_else(narrowest).or(primary);
+        let whole = || primary.filter(holds).or_else(|| narrowest(&holds));
+        let chosen = whole().or_else(|| primary.filter(usable)).or_else(|| narrowest(&usable)).or(primary);
         chosen.map(|unique| unique.columns.clone()).unwrap_or_default()
     }
 
@@ -63,6 +65,15 @@ impl Known<'_> {
         of_key().map(|unique| unique.name.clone()).next()
     }
 
+    /// Whether a column has a digit of a second that only text holds: a value that uses it is refused when it comes.
+    fn has_seventh_digit(&self, key: &[String]) -> bool {
+        use ColumnType::{Time, Timestamp, TimestampTz};
+        let is_one = |column: &&Column| {
+            matches!(column.column_type, Time { digits: 7 } | Timestamp { digits: 7 } | TimestampTz { digits: 7 })
+        };
+        self.columns.iter().filter(is_one).any(|column| key.contains(&column.name))
+    }
+
     /// Why columns cannot identify a row at the target.
     fn fault(&self, key: &[String]) -> Option<String> {
         for name in key {
@@ -72,18 +83,6 @@ impl Known<'_> {
             let Some(column) = self.columns.iter().find(|column| column.name == *name) else {
                 return Some(format!("column '{name}' is excluded, computed or of a type that cannot be carried"));
             };
-            let seventh = matches!(
-                column.column_type,
-                ColumnType::Time { digits: 7 }
-                    | ColumnType::Timestamp { digits: 7 }
-                    | ColumnType::TimestampTz { digits: 7 }
-            );
-            if seventh {
-                return Some(format!(
-                    "column '{name}' is {}, and no target holds a seventh digit of a second: two rows could become one",
-                    column.source_type
-                ));
-            }
             if column.source_type == "sql_variant" {
                 return Some(format!(
                     "column '{name}' is sql_variant, and values of two types may be one as text: two rows could become one"
@@ -126,7 +125,7 @@ impl Known<'_> {
 
     /// What a person may do about a table without a key, as statements.
     fn choices(&self, name: &TableName) -> String {
-        let table = format!("{}.{}", sql::name(&name.schema), sql::name(&name.name));
+        let table = sql::table(name);
         let (mut number, mut has_primary) = ("RowNumber".to_owned(), false);
         while self.described.iter().any(|known| same_name(true, &known.name, &number)) {
             number.push('_');
@@ -187,6 +186,7 @@ mod tests {
         for (uniques, expected, index) in [
             (&[("PK", &["id"][..]), ("U", &["big"])][..], &["id"][..], None),
             (&[("PK", &["at"]), ("U", &["big"])], &["big"], Some("U")),
+            (&[("PK", &["at"]), ("U", &["maybe"])], &["at"], None),
             (&[("U2", &["id", "big"]), ("U1", &["text"])], &["text"], Some("U1")),
             (&[("U2", &["big"]), ("U1", &["id"]), ("U3", &["text"])], &["id"], Some("U1")),
             (&[("U2", &["maybe"]), ("U1", &["any"]), ("U3", &["big", "id"])], &["big", "id"], Some("U3")),
@@ -207,7 +207,6 @@ mod tests {
         for (uniques, part) in [
             (&[][..], "has no key that identifies a row. Give it a primary key"),
             (&[("U", &["maybe"][..])], "index 'U' is none: column 'maybe' may be NULL"),
-            (&[("PK", &["at"])], "its key is (at), but column 'at' is datetime2(7), and no target holds"),
             (&[("PK", &["any"])], "'any' is sql_variant"),
             (&[("PK", &["id", "odd"])], "'odd' is excluded, computed or of a type"),
             (&[("PK", &["excluded"])], "'excluded' is part of the key and in exclude_columns"),

@@ -47,7 +47,7 @@ use client::Client;
 use super::{Answer, Bounds, Capture, Committed, Owner, Preflight, Question, Source, SourceInfo, SourceTable, Tracked};
 use crate::config;
 use crate::error::{Error, Kind, Result};
-use crate::finding::{Finding, Matter, Place};
+use crate::finding::Finding;
 use crate::position::Position;
 use crate::retry::Retries;
 use crate::row::RowSink;
@@ -68,7 +68,7 @@ pub struct SqlServer {
     range: usize,
 }
 
-/// Runs a statement again while that may mend it.
+/// Runs what a function gives again while that may mend it: a `?` within would leave without another try.
 macro_rules! again {
     ($self:ident, $what:literal, $run:expr) => {{
         let mut tries = 0;
@@ -89,7 +89,9 @@ impl SqlServer {
     }
 
     async fn reading(&mut self) -> Result<snapshot::Reading> {
-        Ok(snapshot::Reading { isolated: self.database().await?.snapshot_isolation, range: self.range })
+        let database = self.database().await?;
+        let guard = preflight::Guard { masks: database.rights.is_empty(), filters: self.config.on_row_filter };
+        Ok(snapshot::Reading { isolated: database.snapshot_isolation, range: self.range, guard })
     }
 
     /// Waits and connects anew, or gives the failure back.
@@ -147,6 +149,18 @@ impl SqlServer {
         cdc::enable_database(self.admin().await?, &database).await
     }
 
+    async fn enable_table_once(&mut self, owner: &Owner, found: &SourceTable, flow: &Table) -> Result<()> {
+        cdc::enable_table(self.admin().await?, owner, found, flow).await
+    }
+
+    async fn disable_table_once(&mut self, table: &TableName, capture: &Capture) -> Result<()> {
+        cdc::disable_table(self.admin().await?, table, &capture.instance.name).await
+    }
+
+    async fn purge_once(&mut self, tracked: Tracked<'_>, up_to: &Position) -> Result<bool> {
+        cdc::purge(self.admin().await?, tracked, up_to).await
+    }
+
     async fn maximum_once(&mut self) -> Result<Position> {
         let platform = self.database().await?.platform;
         cdc::maximum(&mut self.client, platform).await
@@ -161,28 +175,49 @@ impl SqlServer {
     async fn preflight_once(&mut self, config: &config::Config, found: &[SourceTable]) -> Result<Preflight> {
         let database = self.database().await?;
         let mut told = preflight::survey(&mut self.client, config, &self.config, &database, found).await?;
+        if self.config.read_only_replica {
+            let primary = self.primary(config, &database, found).await;
+            told.findings.extend(primary.findings);
+        }
         if preflight::needs_owner(config, &self.config) {
             told.findings.extend(self.owner(&database.name).await?);
         }
         Ok(told)
     }
 
-    /// What the login that enables and purges lacks for it.
-    async fn owner(&mut self, database: &str) -> Result<Option<Finding>> {
-        let refused = match self.admin().await {
-            Ok(client) => return preflight::owner(client, database).await,
-            Err(error) if matches!(error.kind(), Kind::SourceLogin | Kind::SourceRights) => error,
-            Err(error) => return Err(error),
+    /// What is so at the primary of the replica that is read.
+    async fn primary(
+        &mut self,
+        config: &config::Config,
+        database: &describe::Database,
+        found: &[SourceTable],
+    ) -> Preflight {
+        let source = self.config.clone();
+        let asked = match self.admin().await {
+            Ok(client) => preflight::primary(client, config, &source, database, found).await,
+            Err(error) => Err(error),
         };
-        let message = format!("the login that enables and purges is refused: {refused}");
-        let finding = Finding::new(Matter::OwnerRights, message);
-        let user = self.config.admin.as_ref().map(|login| sql::name(login.name()));
-        Ok(Some(match user.filter(|_| refused.number() == Some(4060)) {
-            Some(user) => finding
-                .mend(Place::Source, format!("CREATE USER {user} FOR LOGIN {user}"))
-                .mend(Place::Source, format!("ALTER ROLE [db_owner] ADD MEMBER {user}")),
-            None => finding,
-        }))
+        asked.unwrap_or_else(|error| {
+            self.admin = None;
+            preflight::unknown_primary(&error)
+        })
+    }
+
+    /// What the login that enables and purges lacks for it. That it does not come to the server stops nobody who reads.
+    async fn owner(&mut self, database: &str) -> Result<Option<Finding>> {
+        let is_alone = self.config.admin.is_none() && !self.config.read_only_replica;
+        let asked = match self.admin().await {
+            Ok(client) => preflight::owner(client, database).await,
+            Err(error) => Err(error),
+        };
+        asked.or_else(|error| {
+            if is_alone {
+                return Err(error);
+            }
+            self.admin = None;
+            let login = self.config.admin.as_ref().unwrap_or(&self.config.login);
+            Ok(Some(preflight::absent_owner(&error, login, database)))
+        })
     }
 
     async fn database(&mut self) -> Result<describe::Database> {
@@ -238,12 +273,12 @@ impl Source for SqlServer {
     }
 
     async fn enable_table(&mut self, owner: &Owner, found: &SourceTable, flow: &Table) -> Result<()> {
-        let enabled = again!(self, "enabling", cdc::enable_table(self.admin().await?, owner, found, flow).await);
+        let enabled = again!(self, "enabling", self.enable_table_once(owner, found, flow).await);
         enabled.map_err(|error| error.on(&flow.name))
     }
 
     async fn disable_table(&mut self, table: &TableName, capture: &Capture) -> Result<()> {
-        again!(self, "disabling", cdc::disable_table(self.admin().await?, table, &capture.instance.name).await)
+        again!(self, "disabling", self.disable_table_once(table, capture).await)
     }
 
     async fn preflight(&mut self, config: &config::Config, found: &[SourceTable]) -> Result<Preflight> {
@@ -322,7 +357,7 @@ impl Source for SqlServer {
             return Ok(false);
         }
         lsn(up_to)?;
-        again!(self, "purging", cdc::purge(self.admin().await?, tracked, up_to).await)
+        again!(self, "purging", self.purge_once(tracked, up_to).await)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::finding::{Finding, Matter, Place};
 use crate::source::{Preflight, SourceTable};
 use crate::table::TableName;
 
-pub use rights::{needs_owner, owner, refuse_masks};
+pub use rights::{Guard, absent_owner, needs_owner, owner, refuse_hidden};
 
 /// Numbers by which a server says that it does not have what was asked for: an older build, or Azure.
 const ABSENT: [u32; 3] = [207, 208, 40515];
@@ -37,8 +37,6 @@ pub struct Survey<'a> {
     source: &'a config::Source,
     database: &'a Database,
     found: &'a [SourceTable],
-    /// The login's user in the database.
-    user: String,
     told: Preflight,
     /// What is not known, with what would let it be read.
     unknown: Vec<(String, String)>,
@@ -53,18 +51,48 @@ pub async fn survey(
     found: &[SourceTable],
 ) -> Result<Preflight> {
     let (told, unknown) = (Preflight::default(), Vec::new());
-    let mut survey = Survey { config, source, database, found, user: String::new(), told, unknown };
+    let mut survey = Survey { config, source, database, found, told, unknown };
     survey.isolation();
-    let server = survey.ask(client, sql::SERVER, "who the login is in the database", String::new()).await?;
-    // All else is about that user.
+    let server = survey
+        .ask(client, sql::SERVER, "whose the database is, and what the login may do in it", String::new())
+        .await?;
+    // The jobs and the rights are looked at by it.
     let Some(server) = server.first() else { return Ok(survey.finish()) };
-    survey.user = text(server, 0);
-    survey.owner_of_the_database(server);
     survey.rights(client, server).await?;
-    survey.jobs(client, server).await?;
-    survey.columns(client).await?;
+    // A replica's own server has other jobs, settings and states than the one that captures.
+    if !source.read_only_replica {
+        survey.server(client, server).await?;
+    }
+    survey.code_pages(client).await?;
     survey.patterns(client).await?;
     Ok(survey.finish())
+}
+
+/// Looks at what is so at the primary of a replica that is read.
+pub async fn primary(
+    client: &mut Client,
+    config: &Config,
+    source: &config::Source,
+    database: &Database,
+    found: &[SourceTable],
+) -> Result<Preflight> {
+    let (told, unknown) = (Preflight::default(), Vec::new());
+    let mut database = database.clone();
+    database.login = client.who().await.login;
+    let mut survey = Survey { config, source, database: &database, found, told, unknown };
+    let server = survey.ask(client, sql::SERVER, "whose the database is at the primary", String::new()).await?;
+    if let Some(server) = server.first() {
+        survey.server(client, server).await?;
+    }
+    Ok(survey.finish())
+}
+
+/// That nothing is known of the primary.
+pub fn unknown_primary(failure: &Error) -> Preflight {
+    let message = format!(
+        "the source is read at a replica, and its primary could not be asked for the database's owner, the Agent, the jobs, what capture failed of, and how long captured texts may be: {failure}"
+    );
+    Preflight { findings: vec![Finding::new(Matter::Unreadable, message)], ..Preflight::default() }
 }
 
 /// What a statement gave that a server may not have, or a login may not run.
@@ -84,7 +112,7 @@ async fn ask(client: &mut Client, statement: &str) -> Result<Asked> {
     }
 }
 
-impl Survey<'_> {
+impl<'a> Survey<'a> {
     /// The rows of a statement; where it is refused none, and it is noted what is not known and what would tell.
     async fn ask(&mut self, client: &mut Client, statement: &str, what: &str, grant: String) -> Result<Vec<Row>> {
         match ask(client, statement).await? {
@@ -98,6 +126,13 @@ impl Survey<'_> {
         }
     }
 
+    /// What belongs to the server on which the database is written.
+    async fn server(&mut self, client: &mut Client, server: &Row) -> Result<()> {
+        self.owner_of_the_database(server);
+        self.jobs(client, server).await?;
+        self.text_size(client).await
+    }
+
     fn tell(&mut self, finding: Finding) {
         self.told.findings.push(finding);
     }
@@ -107,7 +142,7 @@ impl Survey<'_> {
     }
 
     /// The included table of that name, as the catalogue spells it.
-    fn table(&self, schema: &str, name: &str) -> Option<&SourceTable> {
+    fn table(&self, schema: &str, name: &str) -> Option<&'a SourceTable> {
         self.found.iter().find(|found| found.table.name.schema == schema && found.table.name.name == name)
     }
 
@@ -123,7 +158,7 @@ impl Survey<'_> {
     }
 
     fn owner_of_the_database(&mut self, server: &Row) {
-        let (owner, administrator, agrees) = (text(server, 1), text(server, 2), integer(server, 3) == 1);
+        let (owner, administrator, agrees) = (text(server, 0), text(server, 1), integer(server, 2) == 1);
         if self.database.platform.is_managed() || (!owner.is_empty() && agrees) {
             return;
         }

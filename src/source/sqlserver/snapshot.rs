@@ -5,9 +5,10 @@
 
 use tiberius::Row;
 
-use super::client::{Client, Parameter, number};
+use super::client::{Client, Parameter};
 use super::decode::{parameter, push};
-use super::{preflight, rights, sql, types};
+use super::preflight::{self, Guard};
+use super::{rights, sql, types};
 use crate::error::{Error, Kind, Result};
 use crate::position::Position;
 use crate::row::{Operation, RowSink};
@@ -24,6 +25,8 @@ pub struct Reading {
     pub isolated: bool,
     /// Rows in a range.
     pub range: usize,
+    /// What the login is guarded against.
+    pub guard: Guard,
 }
 
 /// Copies a table and gives L0, of what was the `maximum` before.
@@ -48,17 +51,19 @@ pub async fn rows<S: RowSink>(
     reading: Reading,
     sink: &mut S,
 ) -> Result<()> {
-    preflight::refuse_masks(client, table).await?;
+    preflight::refuse_hidden(client, table, reading.guard).await?;
     if reading.isolated {
         client.batch("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION").await?;
     }
     let copied = ranges(client, table, holding, reading.range, sink).await;
-    copied.map_err(|error| match number(&error) {
-        Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
-            .because(error)
-            .advice("Run the task again"),
-        _ => rights::granted_by(error, || rights::table(client.login(), &table.name)),
-    })?;
+    if let Err(error) = copied {
+        return Err(match error.number() {
+            Some(207 | 208) => Error::new(Kind::Outdated, "the table changed while it was read")
+                .because(error)
+                .advice("Run the task again"),
+            _ => rights::reading(client, error, |user| rights::table(user, &table.name)).await,
+        });
+    }
     if reading.isolated {
         client.batch("COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     }

@@ -24,8 +24,17 @@ pub fn table(table: &TableName) -> String {
 
 /// A change table.
 pub fn change_table(instance: &str) -> String {
-    format!("[cdc].{}", name(&format!("{instance}_CT")))
+    format!("[cdc].{}", name(&change_table_name(instance)))
 }
+
+/// A change table's name in schema cdc.
+pub fn change_table_name(instance: &str) -> String {
+    format!("{instance}_CT")
+}
+
+/// The login, and the user of the database that stands for it.
+pub const WHO: &str =
+    "SELECT CAST(SUSER_SNAME() AS nvarchar(128)) AS login_name, CAST(USER_NAME() AS nvarchar(128)) AS user_name";
 
 /// Database, server and login in one row: nothing of it is denied to a login that sees its own database.
 pub const DATABASE: &str = "SELECT d.is_cdc_enabled, d.snapshot_isolation_state, \
@@ -56,7 +65,7 @@ macro_rules! columns {
              CAST(y.name AS nvarchar(128)) AS type_name, CAST(b.name AS nvarchar(128)) AS base_name, \
              CAST(c.max_length AS int) AS max_length, CAST(c.[precision] AS int) AS column_precision, \
              CAST(c.[scale] AS int) AS column_scale, CAST(c.collation_name AS nvarchar(128)) AS collation_name, \
-             c.is_nullable, c.is_computed, c.column_id",
+             c.is_nullable, c.is_computed, c.column_id, c.is_column_set",
             $more,
             " FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
              LEFT JOIN sys.types AS y ON y.user_type_id = c.user_type_id \

@@ -4,6 +4,7 @@ use crate::table::{Column, ColumnType};
 
 /// A column as the catalogue describes it.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the catalogue has that many bit columns")]
 pub struct Described {
     /// Name.
     pub name: String,
@@ -21,6 +22,8 @@ pub struct Described {
     pub nullable: bool,
     /// Whether it is computed.
     pub computed: bool,
+    /// Whether it shows the sparse columns of its table, and holds nothing itself.
+    pub column_set: bool,
     /// Whether clients encrypt it, so that nobody here can read it.
     pub encrypted: bool,
 }
@@ -28,7 +31,7 @@ pub struct Described {
 impl Described {
     /// The column as it flows; `None` for a type that cannot.
     pub fn column(&self) -> Option<Column> {
-        let column_type = self.column_type().filter(|_| !self.encrypted)?;
+        let column_type = self.column_type().filter(|_| !self.encrypted && !self.column_set)?;
         Some(Column {
             name: self.name.clone(),
             source_type: self.source_type(),

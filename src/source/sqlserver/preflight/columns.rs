@@ -23,13 +23,8 @@ fn is_bytes(column: &Column) -> bool {
 }
 
 impl Survey<'_> {
-    /// Long values, code pages.
-    pub async fn columns(&mut self, client: &mut Client) -> Result<()> {
-        self.text_size(client).await?;
-        self.code_pages(client).await
-    }
-
-    async fn text_size(&mut self, client: &mut Client) -> Result<()> {
+    /// Long values.
+    pub async fn text_size(&mut self, client: &mut Client) -> Result<()> {
         let all = self.found.iter().flat_map(|found| {
             found.table.columns.iter().filter(|column| is_large(column)).map(|column| (&found.table.name, &column.name))
         });
@@ -59,7 +54,7 @@ impl Survey<'_> {
     }
 
     /// Capture keeps characters for a moment in the database's code page, and what that lacks is lost.
-    async fn code_pages(&mut self, client: &mut Client) -> Result<()> {
+    pub async fn code_pages(&mut self, client: &mut Client) -> Result<()> {
         if !self.found.iter().any(|found| found.table.columns.iter().any(is_bytes)) {
             return Ok(());
         }

@@ -4,13 +4,14 @@ use tiberius::Row;
 
 use super::super::client::{Client, integer, text};
 use super::super::describe::Platform;
-use super::super::sql as common;
+use super::super::{rights, sql as common};
 use super::{Asked, Survey, ask, sql};
 use crate::error::Result;
 use crate::finding::{Finding, Matter, Place};
 
-/// Minutes by which capture may be behind: an idle database's log is marked every few minutes.
-const LAG: i64 = 60;
+/// Minutes by which capture may be behind: an idle database's log is marked every few minutes. Commits have the server's
+/// local time: once its clock is put forward, the last of them is an hour older than it was.
+const LAG: i64 = 60 + 60;
 
 /// Minutes for which history must be kept: a day on which nobody looks.
 const SHORTEST_RETENTION: u64 = 24 * 60;
@@ -48,13 +49,13 @@ impl Survey<'_> {
         if lag.is_none() && jobs.as_ref().is_none_or(Vec::is_empty) {
             return Ok(());
         }
-        let grant = format!("GRANT VIEW DATABASE STATE TO {}", common::name(&self.user));
+        let grant = rights::database(&client.who().await.user, "VIEW DATABASE STATE");
         let scan = self.ask(client, sql::SCAN, "of which errors capture failed", grant).await?;
         let failure = scan.first().filter(|row| integer(row, 1) != 0);
         let stopped = match &jobs {
             Some(jobs) => {
                 self.cleanup(jobs);
-                self.capture(jobs, failure, integer(server, 4) != 0, agent)
+                self.capture(jobs, failure, integer(server, 3) != 0, agent)
             }
             None => failure.is_some_and(|failure| {
                 self.capture_failed(failure, None);
@@ -72,14 +73,14 @@ impl Survey<'_> {
         if self.database.platform.is_managed() {
             return Ok(true);
         }
-        let grant = sql::grant_server_state(&self.database.login);
+        let grant = rights::server_state(&self.database.login);
         let rows = self.ask(client, sql::AGENT, "whether SQL Server Agent runs", grant).await?;
         let Some(row) = rows.iter().find(|row| integer(row, 0) != 4) else { return Ok(true) };
         let message = format!(
             "SQL Server Agent does not run ({}): nothing is captured, nothing cleaned up, and the log grows",
             text(row, 1)
         );
-        let command = start_agent(&text(server, 5), &text(server, 6));
+        let command = start_agent(&text(server, 4), &text(server, 5));
         self.tell(Finding::new(Matter::AgentStopped, message).mend(Place::Shell, command));
         Ok(false)
     }
@@ -89,12 +90,12 @@ impl Survey<'_> {
         let unknown = self.unknown.len();
         let rows = match self.database.platform {
             Platform::Server | Platform::ManagedInstance => {
-                let grant = sql::grant_jobs(&self.database.login);
+                let grant = rights::jobs(&self.database.login);
                 self.ask(client, sql::JOBS, "whether the jobs of capture and cleanup run, and what they keep", grant)
                     .await?
             }
             Platform::AzureDatabase => {
-                let grant = format!("GRANT SELECT ON SCHEMA::[cdc] TO {}", common::name(&self.user));
+                let grant = rights::history(&client.who().await.user);
                 self.ask(client, sql::AZURE_JOBS, "how long history is kept", grant).await?
             }
             // Hidden from its customers.

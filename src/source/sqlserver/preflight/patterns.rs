@@ -3,7 +3,7 @@
 use super::super::client::{Client, text};
 use super::super::{rights, sql as common};
 use super::{Survey, sql};
-use crate::config::Config;
+use crate::config::{Config, literal};
 use crate::error::Result;
 use crate::finding::{Finding, Matter, Place};
 use crate::source::{is_included, same_name};
@@ -14,11 +14,11 @@ impl Survey<'_> {
     pub async fn patterns(&mut self, client: &mut Client) -> Result<()> {
         let rows = client.batch(common::TABLES).await?;
         let tables: Vec<_> = rows.iter().map(|row| TableName::new(text(row, 1), text(row, 2))).collect();
-        self.useless_patterns(&tables);
+        self.useless_patterns(&tables, &client.who().await.user);
         self.useless_entries(client, &tables).await
     }
 
-    fn useless_patterns(&mut self, tables: &[TableName]) {
+    fn useless_patterns(&mut self, tables: &[TableName], user: &str) {
         let (include, exclude) = (&self.source.include, &self.source.exclude);
         let ignores_case = self.database.ignores_case();
         let alone = std::slice::from_ref::<String>;
@@ -32,14 +32,11 @@ impl Survey<'_> {
             if kept.len() == patterns.len() {
                 continue;
             }
-            let useless: Vec<_> = patterns
-                .iter()
-                .filter(|pattern| !kept.contains(&pattern.as_str()))
-                .map(|text| format!("\"{text}\""))
-                .collect();
+            let useless: Vec<_> =
+                patterns.iter().filter(|pattern| !kept.contains(&pattern.as_str())).map(|text| literal(text)).collect();
             let hidden = if key == "include" { " that the login sees and source.exclude leaves" } else { "" };
             let unseen = patterns.iter().filter(|pattern| key == "include" && !kept.contains(&pattern.as_str()));
-            let grants: Vec<_> = unseen.filter_map(|pattern| rights::pattern(&self.database.login, pattern)).collect();
+            let grants: Vec<_> = unseen.filter_map(|pattern| rights::pattern(user, &pattern.parse().ok()?)).collect();
             let grants = if grants.is_empty() {
                 String::new()
             } else {
@@ -93,12 +90,8 @@ impl Survey<'_> {
             let columns: Vec<_> = rows.iter().filter(is_its).map(|row| text(row, 2)).collect();
             let is_there = |excluded: &&String| columns.iter().any(|column| same(column, excluded));
             let kept: Vec<_> = entry.exclude_columns.iter().filter(is_there).map(String::as_str).collect();
-            let useless: Vec<_> = entry
-                .exclude_columns
-                .iter()
-                .filter(|column| !is_there(column))
-                .map(|column| format!("\"{column}\""))
-                .collect();
+            let useless: Vec<_> =
+                entry.exclude_columns.iter().filter(|column| !is_there(column)).map(|column| literal(column)).collect();
             if useless.is_empty() {
                 continue;
             }

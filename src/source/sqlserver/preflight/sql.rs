@@ -1,24 +1,22 @@
 //! What the preflight asks, as text. What older servers do not have, or a login may not read, stands in a statement of
 //! its own.
 
-use super::super::sql::{literal, name};
+use super::super::sql::{literal, table as quoted};
 use crate::table::TableName;
 
 /// The database, its owner, and what the login may do in it.
-pub const SERVER: &str = "SELECT CAST(USER_NAME() AS nvarchar(128)) AS user_name, \
-     CAST(SUSER_SNAME(d.owner_sid) AS nvarchar(128)) AS owner_name, \
+pub const SERVER: &str = "SELECT CAST(SUSER_SNAME(d.owner_sid) AS nvarchar(128)) AS owner_name, \
      CAST(SUSER_SNAME(0x01) AS nvarchar(128)) AS administrator, \
      CASE WHEN o.sid IS NULL OR o.sid = d.owner_sid THEN 1 ELSE 0 END AS owner_agrees, d.is_published, \
      CAST(@@VERSION AS nvarchar(400)) AS server_version, \
      CAST(SERVERPROPERTY('InstanceName') AS nvarchar(128)) AS instance_name, \
      ISNULL(HAS_PERMS_BY_NAME(N'cdc', N'SCHEMA', N'SELECT'), 1) AS reads_changes, \
-     HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK') AS unmasks, \
-     HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
+     HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'UNMASK') AS unmasks, \
+     HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'VIEW DEFINITION') AS sees_definitions \
      FROM sys.databases AS d LEFT JOIN sys.database_principals AS o ON o.principal_id = 1 WHERE d.name = DB_NAME()";
 
 /// Who enables and purges, and whether it may.
-pub const OWNER: &str = "SELECT CAST(SUSER_SNAME() AS nvarchar(128)) AS login_name, \
-     CAST(USER_NAME() AS nvarchar(128)) AS user_name, CAST(IS_SRVROLEMEMBER('sysadmin') AS int) AS is_sysadmin, \
+pub const OWNER: &str = "SELECT CAST(IS_SRVROLEMEMBER('sysadmin') AS int) AS is_sysadmin, \
      CAST(IS_MEMBER('db_owner') AS int) AS is_db_owner, d.is_read_only, \
      CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability \
      FROM sys.databases AS d WHERE d.name = DB_NAME()";
@@ -30,6 +28,19 @@ pub const TABLE_RIGHTS: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_n
      HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'UNMASK') AS unmasks \
      FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_ms_shipped = 0";
 
+/// The tables of schema cdc that the login may read.
+pub const HISTORY: &str = "SELECT CAST(t.name AS nvarchar(128)) AS table_name \
+     FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = N'cdc' \
+     AND HAS_PERMS_BY_NAME(N'[cdc].' + QUOTENAME(t.name), N'OBJECT', N'SELECT') = 1";
+
+/// The columns that the login may read, of tables on which it has no right as a whole.
+pub fn readable_columns(tables: &[TableName]) -> String {
+    format!(
+        "{} AND HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'SELECT', c.name, N'COLUMN') = 1",
+        columns(tables)
+    )
+}
+
 /// Instances that only members of a role may read.
 pub const GATES: &str = "SELECT CAST(ct.capture_instance AS nvarchar(128)) AS capture_instance, \
      CAST(ct.role_name AS nvarchar(128)) AS role_name, IS_MEMBER(ct.role_name) AS is_inside \
@@ -38,16 +49,18 @@ pub const GATES: &str = "SELECT CAST(ct.capture_instance AS nvarchar(128)) AS ca
 /// From 2016 on.
 pub const MASKED: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name, \
      CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
-     JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE c.is_masked = 1";
+     JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE c.is_masked = 1 \
+     AND ISNULL(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(t.name), N'OBJECT', N'UNMASK', c.name, N'COLUMN'), 0) = 0";
 
 /// The columns of a table that the login would read as masks. From 2016 on.
 pub fn masked_of(table: &TableName) -> String {
-    let table = literal(&format!("{}.{}", name(&table.schema), name(&table.name)));
+    let table = literal(&quoted(table));
     format!(
         "SELECT CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c \
          WHERE c.object_id = OBJECT_ID({table}) AND c.is_masked = 1 \
-         AND ISNULL(HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'UNMASK'), 0) = 0 \
-         AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK'), 0) = 0"
+         AND ISNULL(HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'UNMASK'), 0) = 0 \
+         AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK'), 0) = 0 \
+         AND ISNULL(HAS_PERMS_BY_NAME({table}, N'OBJECT', N'UNMASK', c.name, N'COLUMN'), 0) = 0"
     )
 }
 
@@ -57,6 +70,11 @@ pub const FILTERS: &str = "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, 
      FROM sys.security_predicates AS r JOIN sys.security_policies AS p ON p.object_id = r.object_id \
      JOIN sys.schemas AS f ON f.schema_id = p.schema_id JOIN sys.tables AS t ON t.object_id = r.target_object_id \
      JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE r.predicate_type = 0 AND p.is_enabled = 1";
+
+/// As `FILTERS`, of one table.
+pub fn filters_of(table: &TableName) -> String {
+    format!("{FILTERS} AND r.target_object_id = OBJECT_ID({})", literal(&quoted(table)))
+}
 
 /// The code page of each collation of bytes, and the database's.
 pub const CODE_PAGES: &str = "SELECT DISTINCT CAST(c.collation_name AS nvarchar(128)) AS collation_name, \
@@ -95,34 +113,11 @@ pub const LAG: &str = "SELECT DATEDIFF(minute, MAX(m.tran_end_time), GETDATE()) 
 
 /// The columns of some tables, whatever they hold.
 pub fn columns(tables: &[TableName]) -> String {
-    let ids: Vec<_> = tables
-        .iter()
-        .map(|table| format!("OBJECT_ID({})", literal(&format!("{}.{}", name(&table.schema), name(&table.name)))))
-        .collect();
+    let ids: Vec<_> = tables.iter().map(|table| format!("OBJECT_ID({})", literal(&quoted(table)))).collect();
     format!(
         "SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name, \
          CAST(c.name AS nvarchar(128)) AS column_name FROM sys.columns AS c JOIN sys.tables AS t ON t.object_id = c.object_id \
          JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE c.object_id IN ({})",
         ids.join(", ")
     )
-}
-
-/// Lets a login read the jobs in msdb.
-pub fn grant_jobs(login: &str) -> String {
-    let grants: Vec<_> = ["cdc_jobs", "sysjobs", "sysjobactivity", "syssessions"]
-        .iter()
-        .map(|table| format!("GRANT SELECT ON dbo.{table} TO {}", name(login)))
-        .collect();
-    format!(
-        "USE msdb; IF DATABASE_PRINCIPAL_ID({}) IS NULL CREATE USER {} FOR LOGIN {}; {}",
-        literal(login),
-        name(login),
-        name(login),
-        grants.join("; ")
-    )
-}
-
-/// Lets a login see whether the Agent runs.
-pub fn grant_server_state(login: &str) -> String {
-    format!("USE master; GRANT VIEW SERVER STATE TO {}", name(login))
 }

@@ -113,6 +113,7 @@ fn new_table(catalog: &mut Catalog, spec: TableSpec) -> anyhow::Result<Table> {
             rowguid: false,
             masked: false,
             encryption: None,
+            shows_sparse: false,
         })
         .collect();
     let last = columns.iter().map(|column| column.id).max().unwrap_or(0);

@@ -93,6 +93,7 @@ pub struct Table {
 
 /// A column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its declaration")]
 pub struct Column {
     /// `column_id`.
     pub id: i32,
@@ -119,6 +120,9 @@ pub struct Column {
     pub masked: bool,
     /// ENCRYPTED WITH: 1 deterministic, 2 randomized.
     pub encryption: Option<u8>,
+    /// `COLUMN_SET FOR ALL_SPARSE_COLUMNS`: it is described, and holds NULL.
+    #[serde(default)]
+    pub shows_sparse: bool,
 }
 
 /// An index.

@@ -100,11 +100,29 @@ impl Environment {
         self.granted(permission, &[table.id, schema, 0])
     }
 
+    /// Whether the login has a right on a column of a table.
+    pub fn may_on_column(&self, permission: &str, table: &Table, column: &str) -> bool {
+        self.may(permission, table) || self.granted_on_part(permission, table.id, column)
+    }
+
+    /// Whether a right is granted on a part of something.
+    fn granted_on_part(&self, permission: &str, on: i32, part: &str) -> bool {
+        self.catalog.state.grants.iter().any(|grant| {
+            grant.on == on
+                && grant.permission == permission
+                && grant.part.as_ref().is_some_and(|own| same(own, part))
+                && (same(&grant.principal, &self.user)
+                    || same(&grant.principal, "public")
+                    || self.is_member(&grant.principal))
+        })
+    }
+
     /// Whether a right is granted, and not denied, on one of some securables.
     pub fn granted(&self, permission: &str, on: &[i32]) -> bool {
         let mut allowed = false;
         for grant in &self.catalog.state.grants {
-            let matches = on.contains(&grant.on)
+            let matches = grant.part.is_none()
+                && on.contains(&grant.on)
                 && (grant.permission == permission || grant.permission == "CONTROL")
                 && (same(&grant.principal, &self.user)
                     || same(&grant.principal, "public")
@@ -160,7 +178,10 @@ impl Caller for Environment {
     }
 
     fn can_select(&self, object_id: i32) -> bool {
-        self.catalog.tables.get(&object_id).is_some_and(|table| self.may("SELECT", table))
+        self.catalog
+            .tables
+            .get(&object_id)
+            .is_some_and(|table| table.columns.iter().all(|column| self.may_on_column("SELECT", table, &column.name)))
     }
 
     fn create_role(&self, name: &str) {
@@ -181,11 +202,17 @@ impl Environment {
         self.is_member_of("db_owner") || self.is_member_of("db_datareader") || self.granted("SELECT", &[CDC_SCHEMA, 0])
     }
 
+    /// Whether the login may read one table of schema `cdc`.
+    pub fn may_read_of_cdc(&self, table: &str) -> bool {
+        self.may_read_cdc() || self.granted_on_part("SELECT", CDC_SCHEMA, table)
+    }
+
     /// Whether the login sees a table in the catalogue: it does with any right on it.
     pub fn sees(&self, table: &Table) -> bool {
         ["SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "REFERENCES", "VIEW DEFINITION"]
             .iter()
             .any(|right| self.may(right, table))
+            || table.columns.iter().any(|column| self.may_on_column("SELECT", table, &column.name))
     }
 
     /// The user of `msdb` that the login has there.

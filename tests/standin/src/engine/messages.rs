@@ -31,6 +31,11 @@ const KNOWN: &[Known] = &[
     ),
     stays(701, 17, "There is insufficient system memory in resource pool 'default' to run this query."),
     stays(926, 14, "Database 'shop' cannot be opened. It has been marked SUSPECT by recovery."),
+    closes(
+        978,
+        14,
+        "The target database ('shop') is in an availability group and is currently accessible for connections when the application intent is set to read only. For more information about application intent, see SQL Server Books Online.",
+    ),
     stays(
         1204,
         19,

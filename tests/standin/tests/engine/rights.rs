@@ -35,6 +35,35 @@ fn the_catalogue_shows_tables_on_which_a_login_has_a_right() {
 }
 
 #[test]
+fn a_right_on_a_column_or_a_change_table_alone_reads_no_more() {
+    let engine = server();
+    let mut owner = connect(&engine);
+    let owner = owner.as_mut();
+    ok(owner, "CREATE TABLE t (id int PRIMARY KEY, n int NULL); CREATE LOGIN reader WITH PASSWORD = 'pw'");
+    ok(owner, "CREATE USER reader FOR LOGIN reader; EXEC sys.sp_cdc_enable_db; GRANT SELECT ON t (id) TO reader");
+    let mut reader = login(&engine, "reader", "pw", "shop").expect("a session");
+    let reader = reader.as_mut();
+    let may = |rest: &str| format!("SELECT HAS_PERMS_BY_NAME(N't', N'OBJECT', N'SELECT'{rest})");
+    ok(reader, "SELECT t.id FROM t");
+    for refused in ["SELECT n FROM t", "SELECT * FROM t", "SELECT a.id FROM t AS a WHERE a.n = 1"] {
+        assert_eq!(errors(reader, refused), [230], "{refused}");
+    }
+    for (rest, expected) in [("", 0), (", N'id', N'COLUMN'", 1), (", N'n', N'COLUMN'", 0)] {
+        assert_eq!(cell(reader, &may(rest)), Value::Int(expected), "{rest}");
+    }
+    ok(owner, "GRANT SELECT ON t (n) TO reader; REVOKE SELECT ON t (id) TO reader");
+    ok(reader, "SELECT n FROM t");
+    assert_eq!(errors(reader, "SELECT id FROM t"), [230]);
+    assert_eq!(errors(owner, "GRANT SELECT ON t (m) TO reader"), [207]);
+    ok(owner, "REVOKE SELECT ON t TO reader");
+    assert_eq!(errors(reader, "SELECT n FROM t"), [229]);
+    ok(owner, "GRANT SELECT ON cdc.change_tables TO reader");
+    ok(reader, "SELECT * FROM cdc.change_tables");
+    assert_eq!(errors(reader, "SELECT * FROM cdc.lsn_time_mapping"), [229]);
+    assert_eq!(cell(reader, "SELECT HAS_PERMS_BY_NAME(N'cdc', N'SCHEMA', N'SELECT')"), Value::Int(0));
+}
+
+#[test]
 fn the_jobs_table_is_made_with_the_first_job_and_read_by_those_who_were_granted_it() {
     let engine = server();
     let mut owner = connect(&engine);

@@ -262,12 +262,18 @@ impl Binder<'_> {
             return Ok(format!("{} AS \"{own}\"", cte.relation));
         }
         if let Some(table) = self.environment.find_table(name) {
-            if !self.environment.may("SELECT", &table) {
-                return Err(denied("SELECT", &table, &self.environment.database));
+            let environment = self.environment;
+            let may = |column: &str| environment.may_on_column("SELECT", &table, column);
+            if !table.columns.iter().any(|column| may(&column.name)) {
+                return Err(denied("SELECT", &table, &environment.database));
             }
             views::rights::check_table(self.environment, &table)?;
             let schema = alias.is_none().then(|| table.schema.clone());
-            return self.table_source(&table, known_as, schema);
+            let sql = self.table_source(&table, known_as, schema)?;
+            if let Some(source) = self.scope().sources.last_mut() {
+                source.columns.retain(|column| may(&column.name));
+            }
+            return Ok(sql);
         }
         self.virtual_relation(name, known_as, alias.is_none())
     }
@@ -300,7 +306,7 @@ impl Binder<'_> {
         if !scheduler && same(schema, "cdc") && same(database, &self.environment.shared.database) {
             let environment = self.environment;
             let columns = environment.shared.cdc.relation(last).ok_or_else(|| invalid_object(&full))?;
-            if !environment.may_read_cdc() {
+            if !environment.may_read_of_cdc(last) {
                 return Err(views::rights::denied(last, database, "cdc"));
             }
             let source = NeededSource::Cdc { name: last.clone(), seen: Seen::default() };

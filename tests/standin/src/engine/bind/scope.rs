@@ -64,6 +64,18 @@ impl Source {
             && before.last().is_none_or(|schema| self.schema.as_ref().is_some_and(|own| same(own, schema)))
     }
 
+    /// 230 for a column that its table has, and the login may not read.
+    fn refused(&self, column: &str, database: &str) -> Option<SqlError> {
+        let table = self.table.as_ref()?;
+        let known = table.columns.iter().find(|known| same(&known.name, column))?;
+        let text = format!(
+            "The SELECT permission was denied on the column '{}' of the object '{}', database '{database}', schema '{}'.",
+            known.name, table.name, table.schema
+        );
+        let is_seen = self.columns.iter().any(|own| same(&own.name, column));
+        (!is_seen).then(|| SqlError::new(230, text).severity(14))
+    }
+
     /// A column of it, bound.
     pub fn bound(&self, column: &SourceColumn) -> Bound {
         let mut bound = Bound::new(format!("\"{}\".\"{}\"", self.alias, column.stored), column.ty);
@@ -129,7 +141,11 @@ impl Binder<'_> {
                 format!("The multi-part identifier \"{}\" could not be bound.", parts.join(".")),
             ));
         }
-        Err(invalid_column(&name))
+        let mut sources = self.scopes.iter().flat_map(|scope| &scope.sources);
+        let refused = sources.find_map(|source| {
+            source.answers_to(qualifier).then(|| source.refused(&name, &self.environment.database)).flatten()
+        });
+        Err(refused.unwrap_or_else(|| invalid_column(&name)))
     }
 
     /// All columns of the relations that a wildcard names.
@@ -153,6 +169,10 @@ impl Binder<'_> {
         }
         let mut bounds = Vec::new();
         for source in sources {
+            let mut all = source.table.iter().flat_map(|table| &table.columns);
+            if let Some(error) = all.find_map(|column| source.refused(&column.name, &self.environment.database)) {
+                return Err(error);
+            }
             for column in &source.columns {
                 let bound = source.bound(column);
                 let scope = self.scope();

@@ -82,4 +82,7 @@ pub struct Grant {
     pub on: i32,
     /// To whom.
     pub principal: String,
+    /// The column of the object, or the table of schema `cdc`, that it is on, if not on all of it.
+    #[serde(default)]
+    pub part: Option<String>,
 }

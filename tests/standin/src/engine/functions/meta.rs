@@ -365,8 +365,15 @@ fn permission(call: &Call<'_>, args: &[Value]) -> Result<Value> {
     if environment.is_member_of("db_owner") {
         return Ok(Value::Int(1));
     }
+    let name = split_name(text(0));
     let allowed = match text(1).to_uppercase().as_str() {
-        "OBJECT" => environment.find_table(&split_name(text(0))).is_some_and(|table| environment.may(&wanted, &table)),
+        "OBJECT" if matches!(&name[..], [schema, _] if same(schema, "cdc")) => {
+            wanted == "SELECT" && name.last().is_some_and(|table| environment.may_read_of_cdc(table))
+        }
+        "OBJECT" => environment.find_table(&name).is_some_and(|table| match text(3) {
+            "" => environment.may(&wanted, &table),
+            column => environment.may_on_column(&wanted, &table, column),
+        }),
         "SCHEMA" if same(text(0), "cdc") => environment.may_read_cdc() || environment.is_member_of("db_datareader"),
         "SCHEMA" => {
             let schema = environment.catalog.schema(text(0)).map_or(i32::MIN, |(id, _)| -id);

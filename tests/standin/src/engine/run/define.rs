@@ -93,6 +93,7 @@ impl SqlSession {
             rowguid: spec.rowguid,
             masked: spec.masked,
             encryption: spec.encryption,
+            shows_sparse: spec.shows_sparse,
         })
     }
 

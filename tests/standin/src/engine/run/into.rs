@@ -42,6 +42,7 @@ impl SqlSession {
                     rowguid: false,
                     masked: false,
                     encryption: None,
+                    shows_sparse: false,
                 });
                 (table.last_column, table.last_slot) = (number, number);
             }

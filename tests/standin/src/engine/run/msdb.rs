@@ -46,7 +46,9 @@ fn run(users: &mut Vec<MsdbUser>, statement: &Security, jobs_table: bool, known:
             None if *if_exists => {}
             None => return Err(no_principal("user", name, "drop")),
         },
-        Security::Permission { verb, permissions, on: Some((class, object)), principals } if class == "OBJECT" => {
+        Security::Permission { verb, permissions, on: Some((class, object)), columns, principals }
+            if class == "OBJECT" && columns.is_empty() =>
+        {
             let table = object.last().map_or("", String::as_str);
             let known = ["restorehistory", "sysjobs", "sysjobactivity", "syssessions"];
             if !(known.iter().any(|known| same(table, known)) || same(table, "cdc_jobs") && jobs_table) {

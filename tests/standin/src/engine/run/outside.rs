@@ -95,7 +95,7 @@ impl SqlSession {
         match statement {
             Security::Authorization { database, login } => Some(self.own(database, login)),
             Security::Policy { name, on } => Some(self.policy(name, *on)),
-            Security::Permission { verb, permissions, on: None, principals }
+            Security::Permission { verb, permissions, on: None, principals, .. }
                 if permissions.iter().any(|permission| permission == "VIEW SERVER STATE") =>
             {
                 if !in_master {

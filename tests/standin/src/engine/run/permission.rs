@@ -1,7 +1,7 @@
 //! Logins, users, roles and rights.
 
 use super::super::catalog::{Catalog, Grant, Login, Principal, same};
-use super::super::error::Result;
+use super::super::error::{Result, invalid_column};
 use super::super::script::Security;
 use super::super::session::SqlSession;
 use crate::value::SqlError;
@@ -64,8 +64,9 @@ impl SqlSession {
                 return Err(SqlError::new(15247, "User does not have permission to perform this action."));
             }
             match statement {
-                Security::Permission { verb, permissions, on, principals } => {
-                    permission(environment, changed, verb, permissions, on.as_ref(), principals)
+                Security::Permission { verb, permissions, on, columns, principals } => {
+                    let asked = Asked { verb, permissions, on: on.as_ref(), columns };
+                    permission(environment, changed, &asked, principals)
                 }
                 Security::Member { server, role, member, add } => membership(changed, *server, role, member, *add),
                 _ => principal(&session.shared.user, changed, statement),
@@ -192,12 +193,25 @@ fn membership(changed: &mut Catalog, server: bool, role: &str, member: &str, add
     Ok(())
 }
 
+/// The table of schema `cdc` that a name means.
+fn in_cdc(environment: &super::super::environment::Environment, name: &[String]) -> Option<String> {
+    let [schema, table] = name else { return None };
+    let known = environment.shared.cdc.relations();
+    known.into_iter().find(|known| same(schema, "cdc") && same(known, table))
+}
+
+/// What is granted, denied or revoked.
+struct Asked<'a> {
+    verb: &'a str,
+    permissions: &'a [String],
+    on: Option<&'a (String, Vec<String>)>,
+    columns: &'a [String],
+}
+
 fn permission(
     environment: &super::super::environment::Environment,
     changed: &mut Catalog,
-    verb: &str,
-    permissions: &[String],
-    on: Option<&(String, Vec<String>)>,
+    asked: &Asked<'_>,
     principals: &[String],
 ) -> Result<()> {
     const KNOWN: &[&str] = &[
@@ -222,7 +236,7 @@ fn permission(
         "ALTER ANY USER",
         "ALTER ANY ROLE",
     ];
-    let securable = match on {
+    let securable = match asked.on {
         None => 0,
         Some((class, name)) if class == "SCHEMA" => {
             let name = name.last().map_or("", String::as_str);
@@ -232,31 +246,49 @@ fn permission(
             known.or(cdc).ok_or_else(|| no_principal("schema", name, "find"))?
         }
         Some((class, _)) if class == "DATABASE" => 0,
+        Some((_, name)) if in_cdc(environment, name).is_some() => super::super::environment::CDC_SCHEMA,
         Some((_, name)) => {
-            let object = environment.find_table(name).map(|table| table.id);
-            object.ok_or_else(|| no_principal("object", &name.join("."), "find"))?
+            let table = environment.find_table(name);
+            let table = table.ok_or_else(|| no_principal("object", &name.join("."), "find"))?;
+            if let Some(unknown) = asked.columns.iter().find(|column| table.column(column).is_none()) {
+                return Err(invalid_column(unknown));
+            }
+            table.id
         }
+    };
+    // Without parts the right is on all of it, once.
+    let parts: Vec<_> = match (asked.columns, asked.on.and_then(|(_, name)| in_cdc(environment, name))) {
+        ([], table) => vec![table],
+        (columns, _) => columns.iter().map(|column| Some(column.clone())).collect(),
     };
     for principal in principals {
         let name = changed
             .principal(principal)
             .map(|principal| principal.name.clone())
             .ok_or_else(|| no_principal("user", principal, "find"))?;
-        for permission in permissions {
+        for permission in asked.permissions {
             let permission = if permission == "ALL" { "CONTROL" } else { permission.as_str() };
             if !KNOWN.contains(&permission) {
                 return Err(super::super::error::syntax(permission));
             }
-            changed.state.grants.retain(|grant| {
-                !(grant.on == securable && grant.permission == permission && same(&grant.principal, &name))
-            });
-            if verb != "REVOKE" {
-                changed.state.grants.push(Grant {
-                    deny: verb == "DENY",
-                    permission: permission.to_owned(),
-                    on: securable,
-                    principal: name.clone(),
+            for part in &parts {
+                // What is said of the whole goes over what was said of its parts.
+                let is_said = |grant: &Grant| {
+                    part.as_ref().is_none_or(|part| grant.part.as_ref().is_some_and(|own| same(own, part)))
+                };
+                changed.state.grants.retain(|grant| {
+                    let is_its = grant.on == securable && grant.permission == permission;
+                    !(is_its && same(&grant.principal, &name) && is_said(grant))
                 });
+                if asked.verb != "REVOKE" {
+                    changed.state.grants.push(Grant {
+                        deny: asked.verb == "DENY",
+                        permission: permission.to_owned(),
+                        on: securable,
+                        principal: name.clone(),
+                        part: part.clone(),
+                    });
+                }
             }
         }
     }

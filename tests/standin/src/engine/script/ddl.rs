@@ -205,6 +205,7 @@ pub fn column(cursor: &mut Cursor) -> Result<ColumnSpec> {
         rowguid: false,
         masked: false,
         encryption: None,
+        shows_sparse: false,
         constraints: Vec::new(),
     };
     if cursor.word("as") {
@@ -260,6 +261,8 @@ fn column_options(cursor: &mut Cursor, spec: &mut ColumnSpec) -> Result<()> {
         } else if cursor.words(&["encrypted", "with"]) {
             spec.encryption = Some(super::security::encryption(cursor)?);
         } else if cursor.word("sparse") {
+        } else if cursor.words(&["column_set", "for", "all_sparse_columns"]) {
+            spec.shows_sparse = true;
         } else if let Some(found) = constraint(cursor, Some(&spec.name))? {
             spec.constraints.push(found);
         } else {

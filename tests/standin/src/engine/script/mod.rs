@@ -283,6 +283,8 @@ pub struct ColumnSpec {
     pub masked: bool,
     /// ENCRYPTED WITH: 1 deterministic, 2 randomized.
     pub encryption: Option<u8>,
+    /// `COLUMN_SET FOR ALL_SPARSE_COLUMNS`.
+    pub shows_sparse: bool,
     /// Column constraints.
     pub constraints: Vec<ConstraintSpec>,
 }
@@ -353,17 +355,49 @@ pub struct CreateIndex {
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "each variant is the statement of its name")]
 pub enum Security {
-    CreateLogin { name: String, password: String },
-    AlterLogin { name: String, password: Option<String> },
+    CreateLogin {
+        name: String,
+        password: String,
+    },
+    AlterLogin {
+        name: String,
+        password: Option<String>,
+    },
     DropLogin(String),
-    CreateUser { name: String, login: Option<String> },
-    DropUser { name: String, if_exists: bool },
+    CreateUser {
+        name: String,
+        login: Option<String>,
+    },
+    DropUser {
+        name: String,
+        if_exists: bool,
+    },
     CreateRole(String),
-    DropRole { name: String, if_exists: bool },
-    Member { server: bool, role: String, member: String, add: bool },
-    Authorization { database: String, login: String },
-    Policy { name: Name, on: Option<bool> },
-    Permission { verb: String, permissions: Vec<String>, on: Option<(String, Name)>, principals: Vec<String> },
+    DropRole {
+        name: String,
+        if_exists: bool,
+    },
+    Member {
+        server: bool,
+        role: String,
+        member: String,
+        add: bool,
+    },
+    Authorization {
+        database: String,
+        login: String,
+    },
+    Policy {
+        name: Name,
+        on: Option<bool>,
+    },
+    Permission {
+        verb: String,
+        permissions: Vec<String>,
+        on: Option<(String, Name)>,
+        columns: Vec<String>,
+        principals: Vec<String>,
+    },
 }
 
 pub use control::parse;

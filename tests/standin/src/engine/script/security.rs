@@ -165,13 +165,18 @@ pub fn permission(cursor: &mut Cursor) -> Result<Kind> {
             break;
         }
     }
+    let mut columns = Vec::new();
     let on = if cursor.word("on") {
         let mut class = "OBJECT".to_owned();
         if cursor.peek_at(1) == Some(&Token::Colon) || cursor.peek_at(1) == Some(&Token::DoubleColon) {
             class = cursor.any_word()?;
             cursor.at += if cursor.peek() == Some(&Token::DoubleColon) { 1 } else { 2 };
         }
-        Some((class, cursor.object()?))
+        let object = cursor.object()?;
+        if class == "OBJECT" && cursor.token(&Token::LParen) {
+            columns = granted_columns(cursor, &verb, &permissions)?;
+        }
+        Some((class, object))
     } else {
         None
     };
@@ -190,5 +195,18 @@ pub fn permission(cursor: &mut Cursor) -> Result<Kind> {
     if !cursor.is_end() && !starts(cursor) {
         return Err(cursor.error());
     }
-    Ok(Kind::Security(Security::Permission { verb, permissions, on, principals }))
+    Ok(Kind::Security(Security::Permission { verb, permissions, on, columns, principals }))
+}
+
+/// The columns that a right is on: one to read, which may be given and taken back, and not denied.
+fn granted_columns(cursor: &mut Cursor, verb: &str, permissions: &[String]) -> Result<Vec<String>> {
+    if verb == "DENY" || permissions.iter().any(|right| !matches!(right.as_str(), "SELECT" | "UNMASK")) {
+        return Err(cursor.error());
+    }
+    let mut columns = vec![cursor.name()?];
+    while cursor.token(&Token::Comma) {
+        columns.push(cursor.name()?);
+    }
+    cursor.expect(&Token::RParen)?;
+    Ok(columns)
 }

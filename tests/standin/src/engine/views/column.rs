@@ -82,6 +82,7 @@ struct Shown<'a> {
     rowguid: bool,
     masked: bool,
     encryption: Option<u8>,
+    shows_sparse: bool,
     default: i64,
 }
 
@@ -115,7 +116,7 @@ impl Shown<'_> {
             int(self.default),
             int(0),
             off(),
-            off(),
+            bit(self.shows_sparse),
             int(0),
             text("NOT_APPLICABLE"),
             self.encryption.map_or(Value::Null, int),
@@ -156,6 +157,7 @@ fn of_table(table: &Table) -> Vec<Vec<Value>> {
                 rowguid: column.rowguid,
                 masked: column.masked,
                 encryption: column.encryption,
+                shows_sparse: column.shows_sparse,
                 default: column.default.as_ref().map_or(0, |(id, _, _)| i64::from(*id)),
             }
             .row()
@@ -182,6 +184,7 @@ fn all_columns(sight: &Sight<'_>) -> Vec<Vec<Value>> {
                         rowguid: false,
                         masked: false,
                         encryption: None,
+                        shows_sparse: false,
                         default: 0,
                     }
                     .row(),

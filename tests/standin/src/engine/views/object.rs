@@ -130,7 +130,7 @@ fn cdc_schema(sight: &Sight<'_>) -> i64 {
 
 /// The tables of schema `cdc`: id and name.
 fn cdc_tables(environment: &Environment) -> Vec<(i64, String)> {
-    if !environment.shared.cdc.enabled() || !environment.may_read_cdc() {
+    if !environment.shared.cdc.enabled() {
         return Vec::new();
     }
     let known = environment.shared.cdc.objects();
@@ -140,6 +140,7 @@ fn cdc_tables(environment: &Environment) -> Vec<(i64, String)> {
             list.push((400_000_000 + i64::try_from(at).unwrap_or(0) * 16, name));
         }
     }
+    list.retain(|(_, name)| environment.may_read_of_cdc(name));
     list
 }
 
