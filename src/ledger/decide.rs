@@ -39,6 +39,26 @@ pub fn next_batch(view: &View, watermark: Place) -> Result<Option<Place>> {
     }
 }
 
+/// As [`next_batch`], which gave `next`, where the batch at the watermark is another attempt's than the ledger has there.
+///
+/// # Errors
+/// [`Kind::LedgerLost`], unless a newer snapshot mends it.
+pub fn next_after_foreign(view: &View, watermark: Place, next: Option<Place>) -> Result<Option<Place>> {
+    if next.is_some_and(|next| next.0 > watermark.0) {
+        return Ok(next);
+    }
+    if view.newest_open().is_some_and(|newest| newest > watermark.0 && view.tail().is_none()) {
+        return Ok(None);
+    }
+    let message = format!(
+        "the target stands at {}/{}, but by another batch than the ledger has there: another table or ledger wrote it",
+        watermark.0, watermark.1
+    );
+    Err(Error::new(Kind::LedgerLost, message).advice(
+        "Check that no other table or configuration writes to its target table, and that bucket.name, bucket.prefix and sync.name are as they were. If the rows there may go, run 'delsert resync' for the table",
+    ))
+}
+
 /// Rule 4: whether the batch chosen before the table's lock was held is still the next one under it: neither the
 /// watermark moved from `seen`, nor the ledger.
 ///
