@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Engine, TableOptions};
+use crate::config::{Config, Engine};
 use crate::error::{Error, Kind, Result};
-use crate::table::{ColumnType, Table, TableName, same_but_for_case};
+use crate::table::{ColumnType, Table, same_but_for_case};
 
 /// The type of an engine that holds every value of a column's type.
 pub fn sql_type(engine: Engine, column_type: ColumnType) -> String {
@@ -43,19 +43,13 @@ fn postgres(column_type: ColumnType) -> String {
     fixed.to_owned()
 }
 
-/// What `[[table]]` says of a table: the entry spelled as the source spells it before one that differs by case.
-pub fn options(config: &Config, table: &TableName) -> TableOptions {
-    let exact = config.options(table, |left, right| left == right);
-    if exact.name.is_none() { config.options(table, same_but_for_case) } else { exact }
-}
-
 /// Checks what is configured for single columns of a table, given as the source has it and as it flows.
 ///
 /// # Errors
 /// [`Kind::Config`]: a type or a policy is configured for a column that the table does not have.
 pub fn check_overrides(config: &Config, tables: &[&Table]) -> Result<()> {
     let Some(table) = tables.first() else { return Ok(()) };
-    let options = options(config, &table.name);
+    let options = config.options(&table.name);
     let columns = || tables.iter().flat_map(|table| &table.columns).map(|column| column.name.as_str());
     let typed = options.columns.keys().map(|column| (column, "a target type", "columns"));
     for (column, what, key) in typed.chain(options.values.keys().map(|column| (column, "a policy", "values"))) {
@@ -100,7 +94,7 @@ pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Column;
+    use crate::table::{Column, TableName};
 
     fn table(columns: &[&str]) -> Table {
         let column = |name: &&str| Column {

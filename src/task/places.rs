@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Config, literal};
 use crate::error::{Error, Kind, Result};
 use crate::finding::Place;
-use crate::table::{Table, TableName, same_but_for_case};
+use crate::table::{Table, TableName};
 use crate::target::{Target, TargetTable};
 
 /// Tables that go to one table of the target.
@@ -49,9 +49,7 @@ pub fn clashes<'a, T: Target>(
 impl SharedPlace {
     /// Whether their names differ by case alone, so that they may be one table, made again under another spelling.
     pub fn may_be_one(&self) -> bool {
-        self.names.windows(2).all(|pair| {
-            same_but_for_case(&pair[0].schema, &pair[1].schema) && same_but_for_case(&pair[0].name, &pair[1].name)
-        })
+        self.names.windows(2).all(|pair| pair[0].is_same_but_for_case(&pair[1]))
     }
 
     /// That they fall together.

@@ -90,7 +90,7 @@ fn is_bounded(config: &Config) {
     }
     for table in &config.tables {
         let name = table.name.as_ref().unwrap();
-        assert_eq!(config.options(name, |left, right| left == right).name.as_ref(), Some(name));
+        assert_eq!(config.options(name).name.as_ref(), Some(name));
     }
 }
 
