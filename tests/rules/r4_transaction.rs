@@ -183,7 +183,7 @@ async fn r4_table_and_watermark_change_together_or_not_at_all() -> anyhow::Resul
     admin
         .batch_execute(
             "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN RAISE EXCEPTION 'refused'; END $$",
+             $$ BEGIN RAISE EXCEPTION 'card 4111-1111' USING ERRCODE = '23514'; END $$",
         )
         .await?;
     let mark = stage.mark(&things)?;
@@ -197,8 +197,12 @@ async fn r4_table_and_watermark_change_together_or_not_at_all() -> anyhow::Resul
         ("at the watermark", mark.as_str(), format!("CREATE TRIGGER refuse BEFORE UPDATE ON {mark}")),
     ] {
         admin.batch_execute(&format!("{trigger} FOR EACH ROW EXECUTE FUNCTION public.refuse()")).await?;
-        let load = stage.task(&["load"]).await?.expect(3)?.summary()?;
+        let outcome = stage.task(&["load"]).await?.expect(3)?;
+        let load = outcome.summary()?;
         ensure!(load.upserts() == 0, "refused {what}, and counted: {}", load.0);
+        let said = format!("{}{}", outcome.stderr, outcome.stdout);
+        ensure!(said.contains("raised an error (SQLSTATE 23514)"), "{what}: {said}");
+        ensure!(!said.contains("4111"), "refused {what}, and the value is told: {said}");
         stage.expect_rows(&things, OLD).await?;
         ensure!(stage.watermark(&things).await? == (1, 1), "refused {what}, and the watermark moved");
         admin.batch_execute(&format!("DROP TRIGGER refuse ON {table}")).await?;
