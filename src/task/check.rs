@@ -95,7 +95,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     for (name, error) in told.blocked {
         flows.iter_mut().filter(|flow| *flow.name() == name).for_each(|flow| flow.block(error.again()));
     }
-    place::<T>(context, &mut flows, &clashes);
+    place::<T>(context, &mut flows, &clashes, report);
     retire_instances(&mut source, context, &mut flows, report).await?;
     enable_tables(&mut source, context, &mut flows, report).await?;
     for flow in &flows {
@@ -193,17 +193,23 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 }
 
 /// Refuses tables that fall together in the target, or have no place there.
-fn place<T: Target>(context: &Context, flows: &mut [Flow], clashes: &BTreeMap<TableName, Error>) {
+fn place<T: Target>(context: &Context, flows: &mut [Flow], clashes: &BTreeMap<TableName, Error>, report: &mut Report) {
     for flow in flows.iter_mut().filter(|flow| flow.blocked.is_none()) {
-        let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
-        let fitted = overrides.and_then(|()| {
+        let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted], flow.opened);
+        let placed = overrides.and_then(|useless| {
             let engine = context.config.naming()?.engine;
-            fits::fits(&context.config, engine, &flow.wanted).map(drop)
+            fits::fits(&context.config, engine, &flow.wanted)?;
+            T::place(&context.config, &flow.wanted)?;
+            Ok(useless)
         });
-        if let Err(error) = fitted.and_then(|()| T::place(&context.config, &flow.wanted)) {
-            flow.block(error);
-        } else if let Some(clash) = clashes.get(flow.name()) {
-            flow.block(clash.again());
+        match (placed, clashes.get(flow.name())) {
+            (Err(error), _) => flow.block(error),
+            (Ok(_), Some(clash)) => flow.block(clash.again()),
+            (Ok(useless), None) => {
+                for finding in useless {
+                    report.finding(finding);
+                }
+            }
         }
     }
 }
