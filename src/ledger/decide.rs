@@ -280,6 +280,20 @@ mod tests {
     }
 
     #[test]
+    fn over_anothers_batch_only_a_newer_snapshot_goes() {
+        let foreign = |ledger: &str, at| {
+            let ledger = view(ledger);
+            let next = next_batch(&ledger, at).unwrap();
+            next_after_foreign(&ledger, at, next).map_err(|error| error.kind())
+        };
+        assert_eq!(foreign("1 1/1 1/1a 1/2", (1, 1)), Err(Kind::LedgerLost));
+        assert_eq!(foreign("1 1/1 1/1a", (1, 1)), Err(Kind::LedgerLost), "idle is no reason to call it well");
+        assert_eq!(foreign("1 1/1 1/2 2", (1, 1)), Ok(None), "a resync is under way");
+        assert_eq!(foreign("1 1/1 1/2 2 2/1", (1, 1)), Ok(Some((2, 1))));
+        assert_eq!(foreign("1 1/1 2 2/1 2/2 3", (2, 1)), Ok(None));
+    }
+
+    #[test]
     fn a_part_is_damaged_only_if_read_twice_and_still_wanted() {
         let (ledger, replaced) = (view("1 1/1 1/2"), view("1 1/1 1/2 2 2/1"));
         assert!(is_damaged(&ledger, (1, 1), Some((1, 2)), (1, 2)));
