@@ -217,11 +217,35 @@ impl Config {
         target::naming(&self.raw.target)
     }
 
-    /// What `[[table]]` says of a table; the names are compared by `same`, as the source compares them.
-    pub fn options(&self, table: &TableName, same: impl Fn(&str, &str) -> bool) -> TableOptions {
-        let is_named = |name: &TableName| same(&name.schema, &table.schema) && same(&name.name, &table.name);
-        let found = self.tables.iter().find(|options| options.name.as_ref().is_some_and(is_named));
-        found.cloned().unwrap_or_default()
+    /// What `[[table]]` says of a table: the entry spelled as the source spells it before one that differs by case.
+    pub fn options(&self, table: &TableName) -> TableOptions {
+        let exact = self.tables.iter().find(|options| options.name.as_ref() == Some(table));
+        exact.or_else(|| self.entries(table).next()).cloned().unwrap_or_default()
+    }
+
+    /// The entries whose names are the table's but for case.
+    fn entries(&self, table: &TableName) -> impl Iterator<Item = &TableOptions> {
+        self.tables.iter().filter(|options| options.name.as_ref().is_some_and(|name| name.is_same_but_for_case(table)))
+    }
+
+    /// Checks that [`Config::options`] means what the source means, by whether it ignores case in names.
+    ///
+    /// # Errors
+    /// [`Kind::Config`]: two entries name the table, or the only one is spelled as another table would be.
+    pub fn check_entries(&self, table: &TableName, ignores_case: bool) -> Result<()> {
+        let names: Vec<_> = self.entries(table).filter_map(|options| options.name.as_ref()).collect();
+        let (message, advice) = match names[..] {
+            [first, second, ..] if ignores_case => (
+                format!("the [[table]] entries '{first}' and '{second}' are of one table"),
+                "Put what they say into one entry",
+            ),
+            [other, ..] if !ignores_case && !names.contains(&table) => (
+                format!("the [[table]] entry '{other}' differs from its name by case, which the source tells apart"),
+                "Write the name in the entry as the source spells it, or take the entry out",
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::new(Kind::Config, message).on(table).advice(advice))
     }
 }
 
@@ -263,6 +287,28 @@ mod tests {
         let refused = toml::from_str::<T>("no_such_key = 1").err().unwrap().message().to_owned();
         let listed = refused.split_once("expected").unwrap().1;
         listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn an_entry_is_of_a_table_as_the_source_compares_names() {
+        let config = |names: &[&str]| {
+            let entries = names.iter().map(|name| format!("[[table]]\nname = \"dbo.{name}\"\nextra = \"{name}\"\n"));
+            Config::parse(&format!("[sync]\nname = \"s\"\n{}", entries.collect::<String>())).unwrap()
+        };
+        let table = TableName::new("dbo", "Orders");
+        for (names, chosen, where_case_is_ignored, where_it_counts) in [
+            (&[][..], None, true, true),
+            (&["Other"], None, true, true),
+            (&["Orders"], Some("Orders"), true, true),
+            (&["ORDERS"], Some("ORDERS"), true, false),
+            (&["ORDERS", "Orders"], Some("Orders"), false, true),
+            (&["ORDERS", "orders"], Some("ORDERS"), false, false),
+        ] {
+            let config = config(names);
+            assert_eq!(config.options(&table).extra.as_deref(), chosen, "{names:?}");
+            assert_eq!(config.check_entries(&table, true).is_ok(), where_case_is_ignored, "{names:?}");
+            assert_eq!(config.check_entries(&table, false).is_ok(), where_it_counts, "{names:?}");
+        }
     }
 
     #[test]

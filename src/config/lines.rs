@@ -20,9 +20,9 @@ impl Config {
         Ok(format!("[source]\nexclude = {}", list(exclude.iter().map(String::as_str))))
     }
 
-    /// The lines that leave columns of a table out, besides those left out already; names compare by `same`.
-    pub fn excluding_columns(&self, table: &TableName, columns: &[&str], same: impl Fn(&str, &str) -> bool) -> String {
-        let options = self.options(table, same);
+    /// The lines that leave columns of a table out, besides those left out already.
+    pub fn excluding_columns(&self, table: &TableName, columns: &[&str]) -> String {
+        let options = self.options(table);
         let name = options.name.as_ref().unwrap_or(table).to_string();
         let excluded = options.exclude_columns.iter().map(String::as_str).chain(columns.iter().copied());
         format!("[[table]]\nname = {}\nexclude_columns = {}", literal(&name), list(excluded))
@@ -51,14 +51,13 @@ mod tests {
     fn lines_keep_what_was_there_and_read_back() {
         let text = "[sync]\nname = 's'\n[source]\nengine = 'sqlserver'\ninclude = ['*']\nexclude = ['a.*']\n[[table]]\nname = 'A.T'\nexclude_columns = ['x']";
         let config = Config::parse(text).unwrap();
-        let same = |left: &str, right: &str| left.eq_ignore_ascii_case(right);
         let lines = config.excluding([&TableName::new("b", "it's \"${c}\"")]).unwrap();
         let read: toml::Table = lines.parse().unwrap();
         assert_eq!(read["source"]["exclude"].as_array().unwrap().len(), 2);
         assert_eq!(read["source"]["exclude"][1].as_str(), Some("b.[it's \"$${c}\"]"));
-        let lines = config.excluding_columns(&TableName::new("a", "t"), &["y"], same);
+        let lines = config.excluding_columns(&TableName::new("a", "t"), &["y"]);
         assert_eq!(lines, "[[table]]\nname = \"A.T\"\nexclude_columns = [\"x\", \"y\"]");
-        let lines = config.excluding_columns(&TableName::new("a", "u v"), &["y"], same);
+        let lines = config.excluding_columns(&TableName::new("a", "u v"), &["y"]);
         assert_eq!(lines, "[[table]]\nname = \"a.u v\"\nexclude_columns = [\"y\"]");
     }
 }

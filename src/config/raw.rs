@@ -48,7 +48,7 @@ pub struct Source {
     pub user: Option<String>,
     pub password: Option<Password>,
     pub token_file: Option<String>,
-    pub token_command: Option<Vec<String>>,
+    pub token_command: Option<Command>,
     pub encrypt: Option<String>,
     pub trust_server_certificate: Option<Scalar<bool>>,
     pub ca_file: Option<String>,
@@ -70,7 +70,7 @@ pub struct Admin {
     pub user: Option<String>,
     pub password: Option<Password>,
     pub token_file: Option<String>,
-    pub token_command: Option<Vec<String>>,
+    pub token_command: Option<Command>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,6 +152,28 @@ impl<'de> Deserialize<'de> for Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
+    }
+}
+
+/// A command as written, word by word, of which any may be a secret: cannot print itself.
+pub struct Command(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not the deserializer's own error: it would quote the value.
+        let refused = || serde::de::Error::custom("a command must be a list of texts, such as [\"az\", \"account\"]");
+        let Ok(toml::Value::Array(words)) = toml::Value::deserialize(deserializer) else { return Err(refused()) };
+        let words = words.into_iter().map(|word| match word {
+            toml::Value::String(text) => Ok(text),
+            _ => Err(refused()),
+        });
+        words.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Command(…)")
     }
 }
 

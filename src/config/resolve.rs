@@ -1,5 +1,6 @@
 //! From the file as written to typed values: the environment put in, defaults, and values checked.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -128,7 +129,12 @@ pub fn config(raw: raw::File) -> Result<Config> {
     let sync = sync(&raw.sync)?;
     let said = values("values", &raw.values)?;
     let values = said.into_iter().fold(Policies::usual(), |policies, (loss, taken)| policies.with(loss, taken));
-    let tables = raw.table.iter().map(table).collect::<Result<_>>()?;
+    let tables: Vec<_> = raw.table.iter().map(table).collect::<Result<_>>()?;
+    let mut named = BTreeSet::new();
+    if let Some(twice) = tables.iter().filter_map(|options| options.name.as_ref()).find(|name| !named.insert(*name)) {
+        return Err(wrong(format!("table.name: '{twice}' has two [[table]] entries"))
+            .advice("Put what they say into one entry"));
+    }
     Ok(Config { sync, values, tables, raw })
 }
 

@@ -190,7 +190,7 @@ fn instance(name: Option<String>) -> Result<Option<String>> {
 }
 
 /// User, password, token file and token command.
-type LoginKeys<'a> = (Option<&'a String>, Option<&'a raw::Password>, Option<&'a String>, Option<&'a Vec<String>>);
+type LoginKeys<'a> = (Option<&'a String>, Option<&'a raw::Password>, Option<&'a String>, Option<&'a raw::Command>);
 
 /// The one way to log in that a section names.
 fn login(section: &str, keys: LoginKeys<'_>, encrypt: Encrypt) -> Result<SourceLogin> {
@@ -212,7 +212,7 @@ fn login(section: &str, keys: LoginKeys<'_>, encrypt: Encrypt) -> Result<SourceL
         }
         (false, Some(_), None) => Token::File(required(&key("token_file"), file)?.into()),
         (false, None, Some(command)) => {
-            let mut words = list(&key("token_command"), Some(command))?.into_iter();
+            let mut words = list(&key("token_command"), Some(&command.0))?.into_iter();
             let program = words.next().filter(|program| !program.is_empty()).ok_or_else(|| {
                 wrong(format!("{section}.token_command is empty"))
                     .advice("Name a program and its arguments, such as [\"az\", \"account\", \"get-access-token\"]")

@@ -167,10 +167,15 @@ pub fn refused(column: &str, fit: &Fit, loss: Loss, in_key: bool, nullable: bool
         Loss::Range => format!("a number beyond its target type {sql_type}"),
     };
     let error = Error::new(Kind::Value, format!("column '{column}' holds {what}"));
-    if in_key {
-        return error.advice(
-            "It is in the key, where nothing is changed, since two rows could become one: mend it at the source, give the column a wider type, or text, by 'columns' of the table's [[table]] entry, or exclude the table",
-        );
+    // In a key two rows could become one; an offset's moment stays, so that it goes on as elsewhere.
+    if in_key && loss != Loss::Offset {
+        let wider = match loss {
+            Loss::Nul | Loss::Surrogate => "",
+            _ => ", give the column a wider type, or text, by 'columns' of the table's [[table]] entry",
+        };
+        return error.advice(format!(
+            "It is in the key, where nothing is changed, since two rows could become one: mend it at the source{wider}, or exclude the table"
+        ));
     }
     if loss == Loss::Range && !nullable {
         return error
@@ -178,8 +183,9 @@ pub fn refused(column: &str, fit: &Fit, loss: Loss, in_key: bool, nullable: bool
     }
     let (name, remedy) = (loss.name(), loss.remedy());
     let quoted = toml_key(column);
+    let leave_out = if in_key { "exclude the table" } else { "leave the column out with exclude_columns" };
     error.advice(format!(
-        "Mend it at the source; or go on, counting each, by {name} = \"{remedy}\" in [values], or by values = {{ {quoted} = {{ {name} = \"{remedy}\" }} }} in the table's [[table]] entry; or leave the column out with exclude_columns"
+        "Mend it at the source; or go on, counting each, by {name} = \"{remedy}\" in [values], or by values = {{ {quoted} = {{ {name} = \"{remedy}\" }} }} in the table's [[table]] entry; or {leave_out}"
     ))
 }
 
@@ -256,7 +262,23 @@ mod tests {
         let said = refused("My Note", &fit, Loss::Length, false, true).to_string();
         assert!(said.contains("'My Note' holds a text longer than its target type varchar(5)"), "{said}");
         assert!(said.contains(r#"values = { "My Note" = { length = "truncate" } }"#), "{said}");
-        assert!(refused("Id", &fit, Loss::Nul, true, false).to_string().contains("two rows could become one"));
         assert!(refused("N", &fit, Loss::Range, false, false).to_string().contains("NOT NULL"));
+    }
+
+    #[test]
+    fn what_is_advised_of_a_loss_in_a_key_can_be_done() {
+        let fit = Fit { limit: Limit::None, sql_type: "text".to_owned(), policies: Policies::STRICT };
+        for loss in Loss::ALL {
+            let said = refused("Id", &fit, loss, true, false).to_string();
+            let (strict, wider) = match loss {
+                Loss::Offset => (false, false),
+                Loss::Nul | Loss::Surrogate => (true, false),
+                Loss::Digits | Loss::Length | Loss::Range => (true, true),
+            };
+            assert_eq!(said.contains("two rows could become one"), strict, "{said}");
+            assert_eq!(said.contains("a wider type"), wider, "{said}");
+            assert_eq!(said.contains("offset = \"utc\""), !strict, "{said}");
+            assert!(said.contains("exclude the table") && !said.contains("exclude_columns"), "{said}");
+        }
     }
 }

@@ -39,6 +39,26 @@ pub fn next_batch(view: &View, watermark: Place) -> Result<Option<Place>> {
     }
 }
 
+/// As [`next_batch`], which gave `next`, where the batch at the watermark is another attempt's than the ledger has there.
+///
+/// # Errors
+/// [`Kind::LedgerLost`], unless a newer snapshot mends it.
+pub fn next_after_foreign(view: &View, watermark: Place, next: Option<Place>) -> Result<Option<Place>> {
+    if next.is_some_and(|next| next.0 > watermark.0) {
+        return Ok(next);
+    }
+    if view.newest_open().is_some_and(|newest| newest > watermark.0 && view.tail().is_none()) {
+        return Ok(None);
+    }
+    let message = format!(
+        "the target stands at {}/{}, but by another batch than the ledger has there: another table or ledger wrote it",
+        watermark.0, watermark.1
+    );
+    Err(Error::new(Kind::LedgerLost, message).advice(
+        "Check that no other table or configuration writes to its target table, and that bucket.name, bucket.prefix and sync.name are as they were. If the rows there may go, run 'delsert resync' for the table",
+    ))
+}
+
 /// Rule 4: whether the batch chosen before the table's lock was held is still the next one under it: neither the
 /// watermark moved from `seen`, nor the ledger.
 ///
@@ -257,6 +277,20 @@ mod tests {
         assert!(!is_still_next(&ledger, (1, 1), (1, 2), (1, 3)).unwrap(), "the watermark moved");
         assert!(!is_still_next(&view("1 1/1 1/2 2 2/1"), (1, 1), (1, 1), (1, 2)).unwrap(), "a newer snapshot came");
         assert!(is_still_next(&view("1 1/1 1/3"), (1, 1), (1, 1), (1, 2)).is_err());
+    }
+
+    #[test]
+    fn over_anothers_batch_only_a_newer_snapshot_goes() {
+        let foreign = |ledger: &str, at| {
+            let ledger = view(ledger);
+            let next = next_batch(&ledger, at).unwrap();
+            next_after_foreign(&ledger, at, next).map_err(|error| error.kind())
+        };
+        assert_eq!(foreign("1 1/1 1/1a 1/2", (1, 1)), Err(Kind::LedgerLost));
+        assert_eq!(foreign("1 1/1 1/1a", (1, 1)), Err(Kind::LedgerLost), "idle is no reason to call it well");
+        assert_eq!(foreign("1 1/1 1/2 2", (1, 1)), Ok(None), "a resync is under way");
+        assert_eq!(foreign("1 1/1 1/2 2 2/1", (1, 1)), Ok(Some((2, 1))));
+        assert_eq!(foreign("1 1/1 2 2/1 2/2 3", (2, 1)), Ok(None));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::same_but_for_case;
+
 /// A table's name as the source's catalogue spells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
@@ -21,6 +23,11 @@ impl TableName {
     /// A name from its two parts.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { schema: schema.into(), name: name.into() }
+    }
+
+    /// Whether both parts are the other's but for the case of their letters.
+    pub fn is_same_but_for_case(&self, other: &Self) -> bool {
+        same_but_for_case(&self.schema, &other.schema) && same_but_for_case(&self.name, &other.name)
     }
 }
 

@@ -174,7 +174,7 @@ pub struct NameRules {
 /// type that cannot be.
 pub fn place(config: &Config, table: &Table, rules: NameRules) -> Result<TargetTable> {
     let naming = config.naming()?;
-    let options = types::options(config, &table.name);
+    let options = config.options(&table.name);
     let mut shortened = BTreeMap::new();
     let mut shorten = |source: &str, name: String| {
         let short = shorten(&name, rules.limit);

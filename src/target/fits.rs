@@ -11,7 +11,7 @@ use crate::target::types::{self, Shape};
 /// # Errors
 /// [`Kind::Config`]: a configured type is none, or would change values without a word.
 pub fn fits(config: &Config, engine: Engine, table: &Table) -> Result<Vec<Fit>> {
-    let options = types::options(config, &table.name);
+    let options = config.options(&table.name);
     let types = types::resolve(engine, table, &options.columns)?;
     let fit = |(column, sql_type): (&Column, String)| {
         let limit = limit(column.column_type, types::shape(engine, &sql_type)).map_err(|reason| {

@@ -8,10 +8,11 @@ pub use shape::Shape;
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Engine, TableOptions};
+use crate::config::{Config, Engine};
 use crate::csv::Dialect;
 use crate::error::{Error, Kind, Result};
-use crate::table::{ColumnType, Table, TableName, is_type, same_but_for_case};
+use crate::finding::{Finding, Matter};
+use crate::table::{ColumnType, Table, is_type, same_but_for_case};
 
 /// The type of an engine that holds every value of a column's type, or the nearest to that.
 pub fn sql_type(engine: Engine, column_type: ColumnType) -> String {
@@ -46,32 +47,34 @@ pub fn longest_row(engine: Engine) -> Option<usize> {
     }
 }
 
-/// What `[[table]]` says of a table: the entry spelled as the source spells it before one that differs by case.
-pub fn options(config: &Config, table: &TableName) -> TableOptions {
-    let exact = config.options(table, |left, right| left == right);
-    if exact.name.is_none() { config.options(table, same_but_for_case) } else { exact }
-}
-
-/// Checks what is configured for single columns of a table, given as the source has it and as it flows.
+/// Checks what is configured for single columns of a table, given as the source has it and as it flows. Of one that
+/// `is_open`, columns may have gone since: as with those that are left out, what is said of them is told as useless.
 ///
 /// # Errors
 /// [`Kind::Config`]: a type or a policy is configured for a column that the table does not have.
-pub fn check_overrides(config: &Config, tables: &[&Table]) -> Result<()> {
-    let Some(table) = tables.first() else { return Ok(()) };
-    let options = options(config, &table.name);
+pub fn check_overrides(config: &Config, tables: &[&Table], is_open: bool) -> Result<Vec<Finding>> {
+    let Some(table) = tables.first() else { return Ok(Vec::new()) };
+    let options = config.options(&table.name);
     let columns = || tables.iter().flat_map(|table| &table.columns).map(|column| column.name.as_str());
     let typed = options.columns.keys().map(|column| (column, "a target type", "columns"));
+    let mut useless = Vec::new();
     for (column, what, key) in typed.chain(options.values.keys().map(|column| (column, "a policy", "values"))) {
-        if !columns().any(|known| same_but_for_case(known, column)) {
-            let mut known: Vec<_> = columns().collect();
-            known.dedup();
-            let message = format!("{what} is configured for column '{column}', which the table does not send");
-            return Err(Error::new(Kind::Config, message)
-                .on(&table.name)
-                .advice(format!("Mend '{key}' in its [[table]] entry; the table sends {}", known.join(", "))));
+        if columns().any(|known| same_but_for_case(known, column)) {
+            continue;
         }
+        let message = format!("{what} is configured for column '{column}', which the table does not send");
+        if is_open || options.exclude_columns.iter().any(|excluded| same_but_for_case(excluded, column)) {
+            let message = format!("{message}: take it out of '{key}' in its [[table]] entry");
+            useless.push(Finding::new(Matter::UselessOption, message).on(&table.name));
+            continue;
+        }
+        let mut known: Vec<_> = columns().collect();
+        known.dedup();
+        return Err(Error::new(Kind::Config, message)
+            .on(&table.name)
+            .advice(format!("Mend '{key}' in its [[table]] entry; the table sends {}", known.join(", "))));
     }
-    Ok(())
+    Ok(useless)
 }
 
 /// The target types of a table's columns, in order: those configured for it, the engine's own for the rest. Types for
@@ -103,7 +106,7 @@ pub fn resolve(engine: Engine, table: &Table, overrides: &BTreeMap<String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Column;
+    use crate::table::{Column, TableName};
 
     fn table(columns: &[&str]) -> Table {
         let column = |name: &&str| Column {
@@ -139,11 +142,28 @@ mod tests {
     fn a_type_for_an_unknown_column_names_table_and_column() {
         let config = "[sync]\nname = \"x\"\n[[table]]\nname = \"Sales.Orders\"\ncolumns = { Nota = \"varchar(9)\" }";
         let config = Config::parse(config).unwrap();
-        let error = check_overrides(&config, &[&table(&["Id", "Note"])]).unwrap_err();
+        let error = check_overrides(&config, &[&table(&["Id", "Note"])], false).unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
         let text = error.to_string();
         assert!(text.contains("Sales.Orders") && text.contains("'Nota'") && text.contains("Id, Note"), "{text}");
-        check_overrides(&config, &[&table(&["Id"]), &table(&["Id", "nota"])]).unwrap();
+        assert_eq!(check_overrides(&config, &[&table(&["Id"]), &table(&["Id", "nota"])], false).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_configured_for_a_column_that_went_or_is_left_out_is_useless() {
+        let config = "[sync]\nname = \"x\"\n[[table]]\nname = \"Sales.Orders\"\ncolumns = { Gone = \"varchar(9)\" }\nvalues = { out = { nul = \"fail\" } }\nexclude_columns = [\"Out\"]";
+        let config = Config::parse(config).unwrap();
+        let tables = [&table(&["Id", "Note"])];
+        let told: Vec<_> = check_overrides(&config, &tables, true).unwrap().iter().map(ToString::to_string).collect();
+        let [gone, out] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            gone.contains("Sales.Orders: ") && gone.contains("'Gone'") && gone.contains("out of 'columns'"),
+            "{gone}"
+        );
+        assert!(out.contains("'out'") && out.contains("out of 'values'"), "{out}");
+        assert_eq!(check_overrides(&config, &tables, false).unwrap_err().kind(), Kind::Config);
+        let still_there = [&table(&["Id", "gone"])];
+        assert_eq!(check_overrides(&config, &still_there, false).unwrap().len(), 1);
     }
 
     #[test]

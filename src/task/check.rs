@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::load::{next, table_to_tail};
+use super::load::{Standing, standing, table_to_tail};
 use super::summary::{Report, TableStatus, TableSummary};
-use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle};
+use super::{AnySource, AnyTarget, Context, Pool, flow, for_each_table, idle, places};
 use crate::bucket::{Created, Upload};
-use crate::config::{Config, Target as TargetConfig, literal};
+use crate::config::{Config, Target as TargetConfig};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result, shell_word};
 use crate::finding::{Finding, Matter, Place};
@@ -78,8 +78,10 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     };
     let told = source.preflight(&context.config, found.as_deref().unwrap_or_default()).await?;
     told.findings.into_iter().for_each(|finding| report.finding(finding));
+    let found = found?;
+    let clashes = places::clashes::<T>(&context.config, found.iter().map(|found| &found.table.name))?;
     let (found, missing) =
-        context.split(found?, |found| &found.table.name, info.ignores_case, "among those included")?;
+        context.split(found, |found| &found.table.name, info.ignores_case, "among those included")?;
     if found.is_empty() && context.tables.is_empty() {
         let message = "source.include lets no table through: nothing will be synced";
         report.finding(Finding::new(Matter::NoTables, message).mend(Place::Config, "[source]\ninclude = [\"*\"]"));
@@ -93,7 +95,7 @@ async fn run<S: Source, T: Target + 'static>(context: &Context, options: Options
     for (name, error) in told.blocked {
         flows.iter_mut().filter(|flow| *flow.name() == name).for_each(|flow| flow.block(error.again()));
     }
-    place::<T>(context, &mut flows)?;
+    place::<T>(context, &mut flows, &clashes, report);
     retire_instances(&mut source, context, &mut flows, report).await?;
     enable_tables(&mut source, context, &mut flows, report).await?;
     for flow in &flows {
@@ -191,43 +193,25 @@ async fn enable_database<S: Source>(source: &mut S, info: &mut SourceInfo, conte
 }
 
 /// Refuses tables that fall together in the target, or have no place there.
-fn place<T: Target>(context: &Context, flows: &mut [Flow]) -> Result<()> {
-    let mut taken: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
-    for (at, flow) in flows.iter_mut().enumerate().filter(|(_, flow)| flow.blocked.is_none()) {
-        let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted]);
-        let fitted = overrides.and_then(|()| {
+fn place<T: Target>(context: &Context, flows: &mut [Flow], clashes: &BTreeMap<TableName, Error>, report: &mut Report) {
+    for flow in flows.iter_mut().filter(|flow| flow.blocked.is_none()) {
+        let overrides = types::check_overrides(&context.config, &[&flow.found.table, &flow.wanted], flow.opened);
+        let placed = overrides.and_then(|useless| {
             let engine = context.config.naming()?.engine;
-            fits::fits(&context.config, engine, &flow.wanted).map(drop)
+            fits::fits(&context.config, engine, &flow.wanted)?;
+            T::place(&context.config, &flow.wanted)?;
+            Ok(useless)
         });
-        match fitted.and_then(|()| T::place(&context.config, &flow.wanted)) {
-            Ok(place) => taken.entry((place.schema, place.name)).or_default().push(at),
-            Err(error) => flow.block(error),
+        match (placed, clashes.get(flow.name())) {
+            (Err(error), _) => flow.block(error),
+            (Ok(_), Some(clash)) => flow.block(clash.again()),
+            (Ok(useless), None) => {
+                for finding in useless {
+                    report.finding(finding);
+                }
+            }
         }
     }
-    for ((schema, table), clashing) in taken.into_iter().filter(|(_, tables)| tables.len() > 1) {
-        let names: Vec<_> = clashing.iter().map(|at| flows[*at].name().clone()).collect();
-        let lines = context.config.excluding(&names[1..])?;
-        for at in clashing {
-            let told: Vec<_> = names.iter().map(ToString::to_string).collect();
-            let message = format!("{} all go to the target table {schema}.{table}", told.join(" and "));
-            let error = Error::new(Kind::NameClash, message).advice(apart(&names));
-            flows[at].block(error.mend(Place::Config, lines.clone()));
-        }
-    }
-    Ok(())
-}
-
-/// How tables are kept apart that fall together.
-fn apart(names: &[TableName]) -> String {
-    let excluded = names.iter().map(|name| format!("exclude = [{}]", literal(&name.to_string())));
-    let exclude = format!("leave out all but one: {}", excluded.collect::<Vec<_>>().join(" or "));
-    let schemas: BTreeSet<_> = names.iter().map(|name| &name.schema).collect();
-    if schemas.len() < names.len() {
-        return format!("Rename one at the source, or {exclude}");
-    }
-    let map = schemas.iter().enumerate().map(|(at, schema)| format!("{} = \"schema{}\"", literal(schema), at + 1));
-    let map = map.collect::<Vec<_>>().join(", ");
-    format!("Send them to different schemas: schema_map = {{ {map} }} in place of target.schema; or {exclude}")
 }
 
 /// Tells which tables have something to do, by the cut.
@@ -283,7 +267,7 @@ impl<T: Target> Shared<T> {
         }
         let findings = prepared.findings.into_iter().map(|finding| finding.on(&flow.name));
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(findings);
-        let (mut view, watermark, _) = next(&self.ledger, &mut target, &flow.name, &place).await?;
+        let Standing { mut view, watermark, .. } = standing(&self.ledger, &mut target, &flow.name, &place).await?;
         let at = (watermark.generation, watermark.sequence);
         let mut opened = false;
         if view.newest_open().is_none() {

@@ -321,7 +321,9 @@ impl<S: Source> Shared<S> {
         let found = &known.table;
         let name = &found.table.name;
         let opening = self.opening(found, view).await?;
-        if let Some(error) = found.blocked.as_ref().filter(|error| error.kind() == Kind::Untraced) {
+        // What the configuration leaves out is not certain where two entries say it.
+        let stops = |error: &Error| matches!(error.kind(), Kind::Untraced | Kind::Config);
+        if let Some(error) = found.blocked.as_ref().filter(|error| stops(error)) {
             return Err(error.again());
         }
         let tail = match view.tail() {

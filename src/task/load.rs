@@ -1,8 +1,10 @@
 //! `load`: batches are applied to the target, each in one transaction with its watermark.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::places::{self, SharedPlace};
 use super::summary::{Report, TableStatus, TableSummary};
 use super::{AnyTarget, Context, Pool, for_each_table};
 use crate::config::{Config, Target as TargetConfig};
@@ -39,10 +41,11 @@ pub async fn load(context: &Context) -> Report {
 async fn run<T: Target + 'static>(context: &Context, report: &mut Report) -> Result<()> {
     let target = context.config.target()?;
     let ledger = context.ledger().await?;
-    let tables = tables(context, &ledger).await?;
+    let (known, tables) = tables(context, &ledger).await?;
     let shared = Arc::new(Shared::<T> { config: context.config.clone(), target, ledger, connections: Pool::default() });
     // The target is asked even when the ledger is empty: a wrong password must not wait for the first batch.
-    let first = T::connect(&shared.target).await?;
+    let mut first = T::connect(&shared.target).await?;
+    let tables = placed(context, &shared.ledger, &mut first, &known, tables, report).await?;
     shared.connections.give(first).await;
     let jobs = tables.into_iter().map(|table| (table.clone(), (shared.clone(), table))).collect();
     let work = |(shared, table): (Arc<Shared<T>>, TableName)| async move {
@@ -55,14 +58,66 @@ async fn run<T: Target + 'static>(context: &Context, report: &mut Report) -> Res
     Ok(())
 }
 
-/// The tables that the ledger knows, as far as the configuration and the command line let them through. The source is
+/// The tables that the ledger knows, as far as the configuration lets them through, and those of them that the command line
+/// names. The source is
 /// not asked how it compares names: those that differ only by case are taken for one unless both are there, but only what
 /// is excluded as it is spelled is left out, lest a table's batches wait for ever.
-async fn tables(context: &Context, ledger: &Ledger) -> Result<Vec<TableName>> {
+async fn tables(context: &Context, ledger: &Ledger) -> Result<(Vec<TableName>, Vec<TableName>)> {
     let (include, exclude) = context.config.patterns()?;
     let known = ledger.tables().await?;
-    let included = known.into_iter().filter(|table| is_let_through(&include, &exclude, table)).collect();
-    context.select(included, |table| table, true, "in the ledger, among those included (check opens new ones)")
+    let included: Vec<_> = known.into_iter().filter(|table| is_let_through(&include, &exclude, table)).collect();
+    let place = "in the ledger, among those included (check opens new ones)";
+    let selected = context.select(included.clone(), |table| table, true, place)?;
+    Ok((included, selected))
+}
+
+/// The selected tables without those that share their place in the target with others: these fail, but for spellings of
+/// one table, of which the live one is taken.
+async fn placed<T: Target>(
+    context: &Context,
+    ledger: &Ledger,
+    target: &mut T,
+    known: &[TableName],
+    selected: Vec<TableName>,
+    report: &mut Report,
+) -> Result<Vec<TableName>> {
+    let mut tables: BTreeSet<_> = selected.into_iter().collect();
+    for shared in places::shared::<T>(&context.config, known) {
+        let named: Vec<_> = shared.names.iter().filter(|name| tables.remove(*name)).collect();
+        if named.is_empty() {
+            continue;
+        }
+        let live =
+            if shared.may_be_one() { live(ledger, target, &shared).await } else { Err(shared.error(&context.config)?) };
+        match live {
+            Ok(live) => drop(tables.insert(live)),
+            Err(error) => named.into_iter().for_each(|name| report.table_failed(name, error.again())),
+        }
+    }
+    Ok(tables.into_iter().collect())
+}
+
+/// Of folders of one table, dropped and made again under another spelling, the one that flows: with the newest
+/// generation that has a batch, or else with the batch that the target holds.
+async fn live<T: Target>(ledger: &Ledger, target: &mut T, shared: &SharedPlace) -> Result<TableName> {
+    let views = ledger.views(&shared.names).await?;
+    let newest = |view: &View| {
+        let mut batches = view.batches().rev().filter(|(_, _, batch)| batch.manifest.is_some());
+        batches.next().map(|(generation, ..)| generation)
+    };
+    let highest = views.values().map(newest).max().flatten();
+    let mut folders: Vec<_> = views.into_iter().filter(|(_, view)| newest(view) == highest).collect();
+    if folders.len() > 1
+        && let Some(watermark) = target.watermark(&shared.place).await?
+    {
+        let at = (watermark.generation, watermark.sequence);
+        for (table, view) in &folders {
+            if view.has_manifest(at.0, at.1) && is_own(ledger, table, view, &watermark).await? {
+                return Ok(table.clone());
+            }
+        }
+    }
+    folders.pop().map(|(table, _)| table).ok_or_else(|| Error::new(Kind::Internal, "no folder of the table is left"))
 }
 
 fn is_let_through(include: &[String], exclude: &[String], table: &TableName) -> bool {
@@ -85,12 +140,13 @@ pub async fn table_to_tail<T: Target>(
     let lock_timeout = config.target()?.lock_timeout;
     let mut patience = lock_timeout;
     while let Some(place) = place::<T>(config, ledger, table, &view).await? {
-        let (listed, watermark, next) = next(ledger, target, table, &place).await?;
-        view = listed;
-        let at = (watermark.generation, watermark.sequence);
-        summary.to.clone_from(&watermark.position);
-        finish_applied(ledger, table, &view, &watermark).await?;
-        let Some(next) = next else { break };
+        let standing = standing(ledger, target, table, &place).await?;
+        let at = (standing.watermark.generation, standing.watermark.sequence);
+        if standing.is_own {
+            summary.to.clone_from(&standing.watermark.position);
+            finish_applied(ledger, table, &standing.view, &standing.watermark).await?;
+        }
+        let Some(next) = standing.next else { break };
         match apply(config, ledger, target, table, at, next, &mut patience).await {
             Ok(Some((manifest, deleted))) => {
                 (patience, conflicts) = (lock_timeout, 0);
@@ -127,17 +183,29 @@ pub async fn table_to_tail<T: Target>(
     Ok(summary)
 }
 
-/// The ledger, the watermark, and the batch that follows it. A load beside this one moves both: an error is told only
-/// if the ledger was listed between two readings of the same watermark.
+/// Where a table stands: between its ledger and its target.
+pub struct Standing {
+    /// The ledger.
+    pub view: View,
+    /// What the target holds.
+    pub watermark: Watermark,
+    /// The batch that follows.
+    next: Option<Place>,
+    /// Whether the batch at the watermark is not another's than the ledger's.
+    is_own: bool,
+}
+
+/// Where a table stands. A load beside this one moves both ledger and watermark: an error is told only if the ledger was
+/// listed between two readings of the same watermark.
 ///
 /// # Errors
 /// What stops the table.
-pub async fn next<T: Target>(
+pub async fn standing<T: Target>(
     ledger: &Ledger,
     target: &mut T,
     table: &TableName,
     place: &TargetTable,
-) -> Result<(View, Watermark, Option<Place>)> {
+) -> Result<Standing> {
     let mut before = None;
     loop {
         let view = ledger.view(table).await?;
@@ -146,11 +214,28 @@ pub async fn next<T: Target>(
                 .advice("Run 'delsert check', which makes it")
         })?;
         let at = (watermark.generation, watermark.sequence);
-        match decide::next_batch(&view, at) {
-            Ok(next) => return Ok((view, watermark, next)),
+        let is_own = is_own(ledger, table, &view, &watermark).await?;
+        let next = decide::next_batch(&view, at);
+        match if is_own { next } else { next.and_then(|next| decide::next_after_foreign(&view, at, next)) } {
+            Ok(next) => return Ok(Standing { view, watermark, next, is_own }),
             Err(error) if before == Some(at) => return Err(error),
             Err(_) => before = Some(at),
         }
+    }
+}
+
+/// Whether the batch that the watermark proves applied is the ledger's own, as far as that has it: another table's, or
+/// another ledger's, may have the same place.
+async fn is_own(ledger: &Ledger, table: &TableName, view: &View, watermark: &Watermark) -> Result<bool> {
+    let Some(attempt) = watermark.attempt.filter(|_| view.has_manifest(watermark.generation, watermark.sequence))
+    else {
+        return Ok(true);
+    };
+    match ledger.manifest(table, watermark.generation, watermark.sequence).await {
+        Ok(manifest) => Ok(manifest.is_none_or(|manifest| manifest.attempt == attempt)),
+        // Nothing of an applied batch is needed any more.
+        Err(error) if error.kind() == Kind::LedgerUnreadable => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod extract;
 mod flow;
 mod idle;
 pub mod load;
+mod places;
 pub mod resync;
 pub mod run;
 pub mod summary;

@@ -4,7 +4,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::summary::{Report, TableStatus, TableSummary};
-use super::{AnySource, AnyTarget, Context};
+use super::{AnySource, AnyTarget, Context, places};
 use crate::bucket::Created;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Ledger, decide};
@@ -38,16 +38,14 @@ async fn run<S: Source, T: Target>(context: &Context, yes: bool, report: &mut Re
     let info = source.describe().await?;
     let ledger = context.ledger().await?;
     let mut target = T::connect(&context.config.target()?).await?;
-    let found = context.select(
-        source.tables(&context.config).await?,
-        |found| &found.table.name,
-        info.ignores_case,
-        "among those included",
-    )?;
+    let found = source.tables(&context.config).await?;
+    // Of two that go to one table, the copy of one would take the place of the other's rows.
+    let clashes = places::clashes::<T>(&context.config, found.iter().map(|found| &found.table.name))?;
+    let found = context.select(found, |found| &found.table.name, info.ignores_case, "among those included")?;
     report.retried(source.retried());
     for found in found {
         let name = &found.table.name;
-        if let Some(error) = &found.blocked {
+        if let Some(error) = found.blocked.as_deref().or(clashes.get(name)) {
             report.table_failed(name, error.again());
             continue;
         }

@@ -161,3 +161,29 @@ async fn a_backlog_is_drained_in_windows_of_the_configured_span() -> anyhow::Res
     shop.stage.task(&["load"]).await?.expect(0)?;
     expect_equal(&mut shop, 6).await
 }
+
+/// What is configured for a column does not outlive it as a hindrance.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_column_that_the_configuration_names_is_followed_and_told() -> anyhow::Result<()> {
+    let mut shop = WatchedShop::open().await?;
+    shop.sql.run("ALTER TABLE dbo.Things ADD Colour nvarchar(20) NULL").await?;
+    let entry = "\n[[table]]\nname = \"dbo.Things\"\ncolumns = { Colour = \"varchar(20)\" }\nvalues = { Colour = { nul = \"replace\" } }\n";
+    shop.stage.configure(|text| text + entry)?;
+    expect_equal(&mut shop, 6).await?;
+    shop.sql.run("ALTER TABLE dbo.Things DROP COLUMN Colour").await?;
+    shop.sql.run("UPDATE dbo.Things SET Note = N'after' WHERE ID = 1").await?;
+    shop.sql.capture_all().await?;
+    // The second time the ledger does not know the column any more.
+    for _ in 0..2 {
+        let check = shop.stage.task(&["check"]).await?.expect(0)?.summary()?;
+        let found = check.table("dbo.Things")?;
+        ensure!(found["work"] == true && found["error"].is_null(), "{found}");
+        let findings = check.0["findings"].as_array().context("no findings")?;
+        let useless = findings.iter().filter(|finding| finding["name"] == "UselessOption");
+        ensure!(useless.count() == 2, "{findings:?}");
+        expect_equal(&mut shop, 6).await?;
+        shop.sql.run("UPDATE dbo.Things SET Note = N'later' WHERE ID = 2").await?;
+        shop.sql.capture_all().await?;
+    }
+    Ok(())
+}

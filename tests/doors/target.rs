@@ -1,4 +1,4 @@
-//! TLS with PostgreSQL as the tasks see it, its Unix socket, and a login without a password.
+//! TLS with PostgreSQL as the tasks see it, its Unix socket, a login without a password, and a standby.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -133,5 +133,20 @@ async fn a_target_without_tls_is_refused_in_both_modes() -> anyhow::Result<()> {
         let replace: &[(&str, &str)] = &[(PLAIN, &asked)];
         Wrong { what: "target without TLS", replace, says, task: &["load"], ..REFUSED }.expect(&mut stage).await?;
     }
+    Ok(())
+}
+
+/// It answers, and will take writes again once it is promoted, or its name leads to the primary.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_tried_again_and_the_primary_asked_for() -> anyhow::Result<()> {
+    let (server, mut stage) = own_server().await?;
+    stage.batch(&table("Things"), (1, 1), &[(7, Some("waits"))]).await?;
+    stage.target.connect_as_admin().await?.batch_execute("CHECKPOINT").await?;
+    fs::write(Path::new(&data(&stage).await?).join("standby.signal"), "")?;
+    tokio::task::block_in_place(|| server.restart_at_once())?;
+    let says = &["PostgreSQL", "is a standby, which takes no writes", "Name the primary in target.host"];
+    Wrong { what: "standby", says, task: &["load"], code: 75, ..REFUSED }.expect(&mut stage).await?;
+    stage.target.connect_as_admin().await?.execute("SELECT pg_promote()", &[]).await?;
+    stage.task(&["load"]).await?.expect(0)?;
     Ok(())
 }

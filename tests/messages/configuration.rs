@@ -40,6 +40,12 @@ async fn a_wrong_configuration_is_named_with_its_key() -> anyhow::Result<()> {
             ..usage
         },
         Wrong {
+            what: "two entries of one table",
+            replace: &[("[bucket]", "[[table]]\nname = \"dbo.T\"\n[[table]]\nname = \"[dbo].T\"\n[bucket]")],
+            says: &["con_defs.toml", "table.name", "'dbo.T' has two [[table]] entries", "into one entry"],
+            ..usage
+        },
+        Wrong {
             what: "no TOML",
             replace: &[("[source]", "[source")],
             says: &["con_defs.toml", "line 4", EXAMPLE],

@@ -58,3 +58,30 @@ async fn what_is_no_name_is_refused_before_anything_is_asked() -> anyhow::Result
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_entry_of_a_table_stops_it_before_anything_is_read() -> anyhow::Result<()> {
+    let stage = Stage::start().await?;
+    let mut sql = stage.sql().await?;
+    sql.run("CREATE TABLE dbo.Cards (ID int NOT NULL PRIMARY KEY, CardNumber nvarchar(20) NULL)").await?;
+    sql.run("CREATE TABLE dbo.Other (ID int NOT NULL PRIMARY KEY)").await?;
+    let entries =
+        "\n[[table]]\nname = \"dbo.Cards\"\n[[table]]\nname = \"DBO.cards\"\nexclude_columns = [\"CardNumber\"]\n";
+    stage.configure(|text| text + entries)?;
+    let says = "the [[table]] entries 'dbo.Cards' and 'DBO.cards' are of one table";
+    let blocked = |found: &serde_json::Value| {
+        found["error_kind"] == "Config" && found["error"].as_str().is_some_and(|error| error.contains(says))
+    };
+    let check = stage.task(&["check"]).await?.expect(0)?.summary()?;
+    ensure!(blocked(check.table("dbo.Cards")?) && check.table("dbo.Other")?["error"].is_null(), "{}", check.0);
+
+    // Opened before the second entry came.
+    stage.configure(|text| text)?;
+    stage.task(&["check"]).await?.expect(0)?;
+    stage.configure(|text| text + entries)?;
+    let extract = stage.task(&["extract"]).await?.expect(2)?.summary()?;
+    ensure!(blocked(extract.table("dbo.Cards")?), "{}", extract.0);
+    let parts = stage.keys().into_iter().filter(|key| key.contains("dbo.Cards") && key.contains(".csv"));
+    ensure!(parts.count() == 0, "it was read: {:?}", stage.keys());
+    Ok(())
+}

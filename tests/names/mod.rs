@@ -5,10 +5,12 @@
 //! | [`journey`] | schemas, tables and columns of each kind, copied, changed, named on the command line |
 //! | [`configured`] | names that come from the configuration: sync, prefix, target schema, `[[table]]`, patterns |
 //! | [`clash`] | names that fall together, are kept, or are too long |
+//! | [`shared`] | tables that share a target table: two of the source, one made again under another spelling, another's batch |
 
 mod clash;
 mod configured;
 mod journey;
+mod shared;
 
 use anyhow::ensure;
 use delsert::table::is_unprintable;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use delsert::table::Table;
 use standin::s3::{Fault, Moment};
 use tokio_postgres::Client;
@@ -30,6 +30,13 @@ async fn hold_lock(stage: &Stage, table: &Table) -> anyhow::Result<Client> {
     let holder = stage.target.connect().await?;
     holder.batch_execute(&format!("BEGIN; LOCK TABLE {} IN EXCLUSIVE MODE", stage.mark(table)?)).await?;
     Ok(holder)
+}
+
+/// How another load moves the watermark on to the batch that is to come.
+async fn move_on(stage: &Stage, table: &Table) -> anyhow::Result<String> {
+    let manifest = stage.ledger()?.manifest(&table.name, 1, 2).await?.context("no batch is to come")?;
+    let (mark, position) = (stage.mark(table)?, super::by_hand::position(1, 2));
+    Ok(format!("UPDATE {mark} SET sequence = 2, position = '{position}', attempt = '{}'; COMMIT", manifest.attempt))
 }
 
 /// How many sessions wait for a lock on a table of this database.
@@ -68,10 +75,7 @@ async fn r4_a_load_that_is_overtaken_waits_no_longer_in_all() -> anyhow::Result<
     let began = Instant::now();
     let mark = stage.mark(&things)?;
     let next = stage.target.connect().await?;
-    let (applied, lock) = (
-        format!("UPDATE {mark} SET sequence = 2, position = '{}'; COMMIT", super::by_hand::position(1, 2)),
-        format!("BEGIN; LOCK TABLE {mark} IN EXCLUSIVE MODE"),
-    );
+    let (applied, lock) = (move_on(&stage, &things).await?, format!("BEGIN; LOCK TABLE {mark} IN EXCLUSIVE MODE"));
     let behind = tokio::spawn(async move { next.batch_execute(&lock).await.map(|()| next) });
     until("another waits behind it", || async { Ok(waiting(&observer).await? == 2) }).await?;
     tokio::time::sleep_until((began + bound * 2 / 3).into()).await;
@@ -103,10 +107,8 @@ async fn r4_the_lock_comes_first_and_the_batch_is_chosen_under_it() -> anyhow::R
 
     // Another worker applies the batch meanwhile: what the load saw before its lock is no longer so.
     let applied = format!(
-        "DELETE FROM dbo.things; INSERT INTO dbo.things VALUES (1, 'new'), (3, 'new');
-         UPDATE {} SET sequence = 2, position = '{}'; COMMIT",
-        stage.mark(&things)?,
-        super::by_hand::position(1, 2)
+        "DELETE FROM dbo.things; INSERT INTO dbo.things VALUES (1, 'new'), (3, 'new'); {}",
+        move_on(&stage, &things).await?
     );
     holder.batch_execute(&applied).await?;
     let load = load.outcome().await?.expect(0)?.summary()?;
@@ -183,7 +185,7 @@ async fn r4_table_and_watermark_change_together_or_not_at_all() -> anyhow::Resul
     admin
         .batch_execute(
             "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN RAISE EXCEPTION 'refused'; END $$",
+             $$ BEGIN RAISE EXCEPTION 'card 4111-1111' USING ERRCODE = '23514'; END $$",
         )
         .await?;
     let mark = stage.mark(&things)?;
@@ -197,8 +199,12 @@ async fn r4_table_and_watermark_change_together_or_not_at_all() -> anyhow::Resul
         ("at the watermark", mark.as_str(), format!("CREATE TRIGGER refuse BEFORE UPDATE ON {mark}")),
     ] {
         admin.batch_execute(&format!("{trigger} FOR EACH ROW EXECUTE FUNCTION public.refuse()")).await?;
-        let load = stage.task(&["load"]).await?.expect(3)?.summary()?;
+        let outcome = stage.task(&["load"]).await?.expect(3)?;
+        let load = outcome.summary()?;
         ensure!(load.upserts() == 0, "refused {what}, and counted: {}", load.0);
+        let said = format!("{}{}", outcome.stderr, outcome.stdout);
+        ensure!(said.contains("raised an error (SQLSTATE 23514)"), "{what}: {said}");
+        ensure!(!said.contains("4111"), "refused {what}, and the value is told: {said}");
         stage.expect_rows(&things, OLD).await?;
         ensure!(stage.watermark(&things).await? == (1, 1), "refused {what}, and the watermark moved");
         admin.batch_execute(&format!("DROP TRIGGER refuse ON {table}")).await?;

@@ -251,7 +251,7 @@ fn wait_until_ready(server: &mut Server, port: u16) -> anyhow::Result<bool> {
     let started = Instant::now();
     loop {
         let messages = server.messages();
-        if messages.contains("database system is ready to accept connections") {
+        if messages.contains("database system is ready to accept") {
             return Ok(true);
         }
         if messages.contains("could not bind") {

@@ -189,7 +189,7 @@ fn assemble(
     captures: Vec<Capture>,
     ignores_case: bool,
 ) -> SourceTable {
-    let options = config.options(&name, |left, right| same_name(ignores_case, left, right));
+    let options = config.options(&name);
     let is_excluded = |column: &str| {
         let is_there = |name: &String| described.iter().any(|known| known.name == *name);
         let same = |name: &&String| *name == column || !is_there(name) && same_name(ignores_case, name, column);
@@ -205,7 +205,7 @@ fn assemble(
     }
     let lines = || {
         let names: Vec<_> = left_out.iter().map(|column| column.name.as_str()).collect();
-        config.excluding_columns(&name, &names, |left, right| same_name(ignores_case, left, right))
+        config.excluding_columns(&name, &names)
     };
     let findings =
         left_out.iter().map(|column| left_out_by_type(column).on(&name).mend(Place::Config, lines())).collect();
@@ -214,7 +214,9 @@ fn assemble(
     let key = keyed.unwrap_or_else(|| known.key());
     let key_index = known.index(&key);
     let table = Table { name, key, columns: columns.clone() };
-    let blocked = known.block(&table, &is_excluded).map(|error| Arc::new(with_way_out(error, config, &table)));
+    let blocked = config.check_entries(&table.name, ignores_case).err();
+    let blocked = blocked.or_else(|| known.block(&table, &is_excluded));
+    let blocked = blocked.map(|error| Arc::new(with_way_out(error, config, &table)));
     let primary = uniques.iter().find(|unique| unique.primary);
     let partial = table.columns.len() < described.iter().filter(|column| !column.computed).count();
     SourceTable {

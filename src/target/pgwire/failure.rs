@@ -169,21 +169,52 @@ fn tls_fault(error: &tokio_postgres::Error) -> Option<Fault> {
     }
 }
 
+/// The routine of the server that raises what a PL/pgSQL function says, under any SQLSTATE.
+const RAISE: &str = "exec_stmt_raise";
+
 /// What the server said, without values: its message, the objects it names, its code.
 pub fn said_by(refusal: &DbError) -> String {
     let code = refusal.code().code();
-    let mut said = match code.get(..2) {
-        Some("22") => without_values(refusal.message()),
-        // Raised by somebody's trigger or function: may hold anything.
-        Some("P0") => "a trigger or function raised an error".to_owned(),
-        _ => refusal.message().to_owned(),
-    };
+    let mut said = told(code, refusal.routine(), refusal.message());
     for (what, name) in [("column", refusal.column()), ("constraint", refusal.constraint())] {
         if let Some(name) = name.filter(|name| !said.contains(*name)) {
             let _ = write!(said, ", {what} \"{name}\"");
         }
     }
     format!("{said} (SQLSTATE {code})")
+}
+
+/// A message as far as it can hold no value.
+fn told(code: &str, routine: Option<&str>, message: &str) -> String {
+    match code.get(..2) {
+        // Raised by somebody's trigger or function: may hold anything.
+        class if class == Some("P0") || routine == Some(RAISE) => "a trigger or function raised an error".to_owned(),
+        Some("22") => {
+            let told = without_values(message);
+            // Of other languages the quotes are not known.
+            let is_english = told.chars().all(|letter| matches!(letter, ' '..='~' | '…') && !"'`<>".contains(letter));
+            if is_english { told } else { meaning(code).to_owned() }
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// What an SQLSTATE about data means, in the words of the standard.
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "22001" => "string data, right truncation",
+        "22003" => "numeric value out of range",
+        "22007" => "invalid datetime format",
+        "22008" => "datetime field overflow",
+        "22012" => "division by zero",
+        "22021" => "character not in repertoire",
+        "22023" => "invalid parameter value",
+        "22P02" => "invalid text representation",
+        "22P03" => "invalid binary representation",
+        "22P04" => "bad copy file format",
+        "22P05" => "untranslatable character",
+        _ => "data exception",
+    }
 }
 
 /// A message about data, with what it quotes left out: text in double quotes, and bytes.
@@ -209,6 +240,26 @@ mod tests {
             ("lone \"", "lone \"…\""),
         ] {
             assert_eq!(without_values(message), expected);
+            assert_eq!(told("22P02", None, message), expected);
+        }
+    }
+
+    #[test]
+    fn a_message_of_another_language_or_of_a_trigger_is_not_passed_on() {
+        for (code, routine, message, expected) in [
+            ("22P02", None, "ungültige Eingabesyntax für Typ integer: »4111-1111«", "invalid text representation"),
+            ("22P02", None, "invalid input: »4111-1111«", "invalid text representation"),
+            ("22007", None, "syntaxe invalide : « 4111-1111 »", "invalid datetime format"),
+            ("22003", None, "Wert „4111-1111“ ist zu gross", "numeric value out of range"),
+            ("22003", None, "Wert „4111-1111\" ist zu gross", "numeric value out of range"),
+            ("22P02", None, "valor '4111-1111'", "invalid text representation"),
+            ("22999", None, "値「4111-1111」", "data exception"),
+            ("23514", Some("exec_stmt_raise"), "card 4111-1111", "a trigger or function raised an error"),
+            ("22023", Some("exec_stmt_raise"), "card 4111-1111", "a trigger or function raised an error"),
+            ("P0001", None, "card 4111-1111", "a trigger or function raised an error"),
+            ("23514", Some("ExecConstraints"), "neue Zeile für »t«", "neue Zeile für »t«"),
+        ] {
+            assert_eq!(told(code, routine, message), expected, "{message}");
         }
     }
 }

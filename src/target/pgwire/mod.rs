@@ -4,6 +4,7 @@ pub mod failure;
 pub mod mark;
 mod tls;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -41,9 +42,9 @@ impl Session {
     pub async fn open(product: &'static Product, target: &config::Target) -> Result<Self> {
         let address = format!("{}:{}/{}", target.host, target.port, target.database);
         let server = Server::new(product, address, target.login.user.clone());
-        let options = options(target);
         let tls = MakeRustlsConnect::new(tls::client_config(target, &server)?);
-        let login = tokio::time::timeout(target.connect_timeout, options.connect(tls)).await;
+        let connect = async { options(target, &addresses(target).await).connect(tls).await };
+        let login = tokio::time::timeout(target.connect_timeout, connect).await;
         let (client, mut connection) = login
             .map_err(|_| server.error(Kind::TargetUnreachable, "did not answer within target.connect_timeout"))?
             .map_err(|error| {
@@ -63,14 +64,34 @@ impl Session {
     }
 }
 
-fn options(target: &config::Target) -> tokio_postgres::Config {
-    let socket = target.host.starts_with('/');
+/// The addresses of a name that has several; none where that is for the driver to find out, or to fail at.
+async fn addresses(target: &config::Target) -> Vec<IpAddr> {
+    if is_socket(target) {
+        return Vec::new();
+    }
+    let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    let mut addresses: Vec<_> = found.into_iter().flatten().map(|address| address.ip()).collect();
+    addresses.dedup();
+    addresses
+}
+
+fn is_socket(target: &config::Target) -> bool {
+    target.host.starts_with('/')
+}
+
+fn options(target: &config::Target, addresses: &[IpAddr]) -> tokio_postgres::Config {
+    let socket = is_socket(target);
     let mut options = tokio_postgres::Config::new();
     if socket {
         options.host_path(&target.host);
-    } else {
+    } else if addresses.is_empty() {
         options.host(&target.host);
     }
+    for address in addresses {
+        options.host(&target.host).hostaddr(*address);
+    }
+    // The driver tries one after the other: one that is silent must leave time for the next.
+    let share = target.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     // A Unix socket leaves the machine nowhere, and servers refuse TLS on it.
     let plain = socket || target.tls == Tls::Disable;
     options
@@ -79,7 +100,7 @@ fn options(target: &config::Target) -> tokio_postgres::Config {
         .user(&target.login.user)
         .application_name("delsert")
         .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
-        .connect_timeout(target.connect_timeout)
+        .connect_timeout(share)
         .keepalives(true)
         .keepalives_idle(Duration::from_mins(1))
         .keepalives_interval(Duration::from_secs(10))
@@ -99,4 +120,40 @@ pub fn milliseconds(bound: Duration) -> u128 {
 pub fn not_ours(what: &str, name: &str) -> Error {
     Error::new(Kind::TargetShape, format!("{name} is there, but is no {what} of delsert's: it is left as it is"))
         .advice("Schema delsert is delsert's own: move or rename what stands there, and run 'delsert check' again")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio_postgres::NoTls;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn a_silent_address_leaves_time_for_the_next() {
+        let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = alive.local_addr().unwrap().port();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("127.0.0.2:{port}").parse().unwrap()).unwrap();
+        // Its queue is full, so that connecting to it hangs.
+        let silent = socket.listen(1).unwrap();
+        let address = silent.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(queued) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            queue.push(queued);
+        }
+        let text = format!(
+            "[sync]\nname = \"s\"\n[target]\nengine = \"postgres\"\nhost = \"two.example\"\nport = {port}\ndatabase = \"d\"\nuser = \"u\"\ntls = \"disable\"\nconnect_timeout = \"4s\""
+        );
+        let target = Config::parse(&text).unwrap().target().unwrap();
+        let options = options(&target, &[address.ip(), alive.local_addr().unwrap().ip()]);
+        let within = tokio::time::timeout(target.connect_timeout, async {
+            tokio::select! {
+                accepted = alive.accept() => accepted.map(drop).map_err(|error| error.to_string()),
+                refused = options.connect(NoTls) => Err(format!("{:?}", refused.map(drop))),
+            }
+        });
+        within.await.expect("the second address was not tried in time").unwrap();
+    }
 }

@@ -185,12 +185,8 @@ fn of_column(
     let (table, shown, column) = (&production.name, &wanted.name, quote(&wanted.name));
     let alter = |change: String| format!("ALTER TABLE {table} {change}");
     if present.is_generated() {
-        let change = match present.filled {
-            Some(Filling::OnlyIdentity) => format!("ALTER COLUMN {column} DROP IDENTITY"),
-            Some(Filling::Stored) => format!("ALTER COLUMN {column} DROP EXPRESSION"),
-            _ => format!("DROP COLUMN {column}"),
-        };
         let what = format!("column '{shown}' is generated and cannot be written");
+        let change = make_writable(present.filled, &column, production.server_version);
         found.push(Difference::mended(what, alter(change)));
     }
     if present.filled == Some(Filling::Virtual) {
@@ -208,6 +204,15 @@ fn of_column(
     if nullable && present.required == Some(Requirement::Column) {
         let what = format!("column '{shown}' is NOT NULL, but the source allows NULL");
         found.push(Difference::mended(what, drop_not_null(production, present)));
+    }
+}
+
+/// The change that lets a generated column be written.
+fn make_writable(filled: Option<Filling>, column: &str, server_version: i32) -> String {
+    match filled {
+        Some(Filling::OnlyIdentity) => format!("ALTER COLUMN {column} DROP IDENTITY"),
+        Some(Filling::Stored) if server_version >= 130_000 => format!("ALTER COLUMN {column} DROP EXPRESSION"),
+        _ => format!("DROP COLUMN {column}"),
     }
 }
 
@@ -319,4 +324,21 @@ fn may_refuse(table: &str, attached: &Attached) -> Option<(String, String)> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_column_is_made_writable_as_the_servers_version_can() {
+        for (filled, version, expected) in [
+            (Filling::Stored, 120_022, "DROP COLUMN c"),
+            (Filling::Stored, 130_000, "ALTER COLUMN c DROP EXPRESSION"),
+            (Filling::Virtual, 180_000, "DROP COLUMN c"),
+            (Filling::OnlyIdentity, 120_000, "ALTER COLUMN c DROP IDENTITY"),
+        ] {
+            assert_eq!(make_writable(Some(filled), "c", version), expected, "{filled:?} {version}");
+        }
+    }
 }

@@ -26,6 +26,8 @@ pub struct Production {
     pub login: String,
     /// Whether something of it is checked at the end of a transaction, if that is asked for.
     pub deferrable: bool,
+    /// The version of the server that has it: some statements are newer than the oldest.
+    pub server_version: i32,
     /// Indexes.
     pub indexes: Vec<Index>,
     /// What else belongs to it.
@@ -119,7 +121,8 @@ const PROPERTIES: &str = "SELECT c.relpersistence = 'p', pg_catalog.row_security
           WHERE NOT pg_catalog.has_table_privilege(c.oid, needed)), \
        pg_catalog.quote_ident(current_user), \
        EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgdeferrable AND (t.tgrelid = c.oid \
-          OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass)))) \
+          OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass)))), \
+       pg_catalog.current_setting('server_version_num')::int4 \
      FROM pg_catalog.pg_class c WHERE c.oid = $1";
 
 /// A relation's quoted and qualified name, by an expression of its number.
@@ -150,8 +153,12 @@ fn attached() -> String {
     let [child, parent, own, of_trigger, of_rule, member, view] =
         ["f.conrelid", "h.inhparent", "$1", "t.tgrelid", "r.ev_class", "m.oid", "v.ev_class"].map(named);
     format!(
-        "WITH tree AS (SELECT $1::oid AS number \
-           UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass)) \
+        "WITH RECURSIVE tree AS (SELECT $1::oid AS number \
+           UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass)), \
+         types AS (SELECT a.atttypid AS number FROM pg_catalog.pg_attribute a \
+             WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped \
+           UNION SELECT d.typbasetype FROM types JOIN pg_catalog.pg_type d ON d.oid = types.number \
+             WHERE d.typtype = 'd') \
          SELECT 'incoming', pg_catalog.quote_ident(f.conname), {child}, \
            CASE WHEN f.confdeltype <> 'a' THEN f.confdeltype::text WHEN f.condeferrable THEN '' ELSE 'a' END, '{{}}'::text[] \
            FROM pg_catalog.pg_constraint f JOIN tree ON f.confrelid = tree.number \
@@ -160,12 +167,11 @@ fn attached() -> String {
            pg_catalog.quote_ident(k.conname), {own}, '', '{{}}' \
            FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype IN ('f', 'c', 'x') \
            AND (k.contype <> 'f' OR k.confrelid NOT IN (SELECT number FROM tree)) \
-         UNION ALL SELECT DISTINCT 'domain', pg_catalog.quote_ident(k.conname), \
+         UNION ALL SELECT 'domain', pg_catalog.quote_ident(k.conname), \
            pg_catalog.format('%I.%I', n.nspname, d.typname), '', '{{}}'::text[] \
-           FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type d ON d.oid = a.atttypid \
+           FROM types JOIN pg_catalog.pg_type d ON d.oid = types.number AND d.typtype = 'd' \
            JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace \
            JOIN pg_catalog.pg_constraint k ON k.contypid = d.oid AND k.contype = 'c' \
-           WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND d.typtype = 'd' \
          UNION ALL SELECT CASE WHEN t.tgtype & 3 = 3 THEN 'row trigger' ELSE 'trigger' END, \
            pg_catalog.quote_ident(t.tgname), {of_trigger}, '', '{{}}' \
            FROM pg_catalog.pg_trigger t JOIN tree ON t.tgrelid = tree.number \
@@ -217,6 +223,7 @@ pub async fn find(
         lacks: row.try_get(3)?,
         login: row.try_get(4)?,
         deferrable: row.try_get(5)?,
+        server_version: row.try_get(6)?,
         indexes: indexes.iter().map(index).collect::<Result<_, _>>()?,
         attached: attached.iter().filter_map(|row| something(row).transpose()).collect::<Result<_, _>>()?,
         relation,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::Postgres;
-use super::failure::POSTGRESQL;
+use super::failure::{POSTGRESQL, PRIMARY};
 use crate::config;
 use crate::error::{Kind, Result};
+use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::{Session, milliseconds};
 
 /// How long a transaction of ours may idle before the server ends it, so that a frozen worker cannot hold a table.
@@ -58,6 +60,20 @@ async fn set_up(postgres: &Postgres) -> Result<()> {
         let _ = client.batch_execute("SET client_connection_check_interval = '10s'").await;
     }
     Ok(())
+}
+
+/// Begins a transaction that writes, whatever the login's default: what is looked at under a lock must be what was
+/// committed before the lock was had.
+pub(super) async fn begin<'a>(client: &'a mut Client, server: &Server) -> Result<Transaction<'a>> {
+    let isolation = IsolationLevel::ReadCommitted;
+    let begun = client.build_transaction().isolation_level(isolation).read_only(false).start().await;
+    begun.map_err(|error| match error.code() {
+        // To this statement a standby alone says so.
+        Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED => {
+            server.error(Kind::TargetUnreachable, "is a standby, which takes no writes").advice(PRIMARY)
+        }
+        _ => server.failed("begin a transaction", &error),
+    })
 }
 
 /// Lifts a bound of the database's own: a load ends when its work is done, and a connection waits for its next table.

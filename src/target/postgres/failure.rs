@@ -18,11 +18,19 @@ pub static POSTGRESQL: Product = Product {
     advice_on,
 };
 
-/// A prepared statement is gone, or another's: no session is ours alone.
+/// The way out where nothing can be written.
+pub(super) const PRIMARY: &str =
+    "Name the primary in target.host and target.port, or run the task again once this server has become it";
+
 fn advice_on(code: &str) -> Option<&'static str> {
-    matches!(code, "26000" | "42P05").then_some(
-        "A pooler changes the server between transactions (PgBouncer with pool_mode = transaction): let target.host and target.port name the server itself, or a pool with pool_mode = session",
-    )
+    match code {
+        "25006" => Some(PRIMARY),
+        // A prepared statement is gone, or another's: no session is ours alone.
+        "26000" | "42P05" => Some(
+            "A pooler changes the server between transactions (PgBouncer with pool_mode = transaction): let target.host and target.port name the server itself, or a pool with pool_mode = session",
+        ),
+        _ => None,
+    }
 }
 
 fn advice(kind: Kind, login: &str) -> String {

@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_postgres::{Client, Transaction};
 
 use super::attached::Production;
 use super::copy::Copier;
 use super::reshape::{self, Change, Occasion};
 use super::staging::Staging;
-use super::{adopt, attached, key, objects, prepare, read_watermark, shape};
+use super::{adopt, attached, connect, key, objects, prepare, read_watermark, shape};
 use crate::bucket::Bucket;
 use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
@@ -63,8 +63,7 @@ impl<'a> PostgresLoad<'a> {
         waits: Waits,
     ) -> Result<Self> {
         let objects = objects(table);
-        let begun = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).read_only(false).start();
-        let transaction = begun.await.map_err(|error| server.failed("begin a transaction", &error))?;
+        let transaction = connect::begin(client, server).await?;
         let lock = format!(
             "{DURABLE}; SET LOCAL lock_timeout = {}; {}; SET LOCAL lock_timeout = {}",
             milliseconds(waits.for_the_table),

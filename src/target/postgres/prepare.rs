@@ -6,7 +6,7 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::attached::{self, Production};
-use super::{adopt, key, objects, read_watermark, rights, shape};
+use super::{adopt, connect, key, objects, read_watermark, rights, shape};
 use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
@@ -26,11 +26,11 @@ const SCHEMAS: i64 = 0x6465_6C73_6572_7400;
 /// As there.
 pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) -> Result<Prepared> {
     let mut changes = make_schemas(client, server, table).await?;
-    let looking = transaction(client, server).await?;
+    let looking = connect::begin(client, server).await?;
     let Plan { statements: missing, mut findings, .. } = plan(&looking, server, table).await?;
     looking.rollback().await.map_err(|error| server.failed("end a transaction", &error))?;
     if !missing.is_empty() {
-        let changing = transaction(client, server).await?;
+        let changing = connect::begin(client, server).await?;
         lock(&changing, server, table).await?;
         let planned = plan(&changing, server, table).await?;
         for statement in &planned.statements {
@@ -50,20 +50,13 @@ pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) 
     Ok(Prepared { changes, findings })
 }
 
-async fn transaction<'a>(client: &'a mut Client, server: &Server) -> Result<Transaction<'a>> {
-    // Whatever the login's default: the second look must see what was committed before the lock was had.
-    let isolation = tokio_postgres::IsolationLevel::ReadCommitted;
-    let begun = client.build_transaction().isolation_level(isolation).read_only(false).start().await;
-    begun.map_err(|error| server.failed("begin a transaction", &error))
-}
-
 /// In a transaction of their own, since two tables often share one.
 async fn make_schemas(client: &mut Client, server: &Server, table: &TargetTable) -> Result<Vec<String>> {
     let missing = missing_schemas(client, server, table).await?;
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let making = transaction(client, server).await?;
+    let making = connect::begin(client, server).await?;
     advisory_lock(&making, server, SCHEMAS).await?;
     let mut changes = Vec::new();
     let missing = missing_schemas(&making, server, table).await?;

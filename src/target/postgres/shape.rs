@@ -138,13 +138,18 @@ pub struct Relation {
 const RELATION: &str = "SELECT c.oid, c.relkind::text FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
 
-const COLUMNS: &str = "SELECT a.attname::text, \
-       CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END, \
-       CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, \
-       pg_catalog.format_type(a.atttypid, a.atttypmod), \
-       a.attnotnull, t.typnotnull, a.attidentity::text || a.attgenerated::text, \
+/// A domain may be of a domain: the type is the one at the bottom, with the modifier that the lowest domain gives it, and
+/// each level may refuse NULL. A default is copied to each domain as that is made.
+const COLUMNS: &str = "WITH RECURSIVE levels AS ( \
+       SELECT a.attnum, a.atttypid AS number, a.atttypmod AS modifier, false AS required \
+         FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped \
+       UNION ALL SELECT l.attnum, d.typbasetype, d.typtypmod, l.required OR d.typnotnull \
+         FROM levels l JOIN pg_catalog.pg_type d ON d.oid = l.number WHERE d.typtype = 'd') \
+     SELECT a.attname::text, b.oid, l.modifier, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+       a.attnotnull, l.required, a.attidentity::text || a.attgenerated::text, \
        a.atthasdef, t.typdefault IS NOT NULL, COALESCE(NOT o.collisdeterministic, false) \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+     JOIN levels l ON l.attnum = a.attnum JOIN pg_catalog.pg_type b ON b.oid = l.number AND b.typtype <> 'd' \
      LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation \
      WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 

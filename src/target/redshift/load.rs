@@ -22,6 +22,14 @@ use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::{Session, milliseconds};
 use crate::target::{Applied, Load, TargetTable, Watermark, refusal};
 
+/// What lifts the bound on statements, and so that on waiting.
+pub const UNBOUND: &str = "SET statement_timeout TO 0";
+
+/// The statement that bounds those which follow, their time in the queue and their waits for locks included.
+pub fn bound(most: Duration) -> String {
+    format!("SET statement_timeout TO {}", milliseconds(most))
+}
+
 /// A load in progress. Dropped, it rolls back; the connection can then be used again.
 pub struct RedshiftLoad<'a> {
     transaction: Transaction<'a>,
@@ -48,10 +56,12 @@ impl<'a> RedshiftLoad<'a> {
         let Redshift { session, lock_timeout, options } = redshift;
         let Session { client, server, .. } = session;
         let objects = objects(table);
+        // Before the transaction, whose end by ROLLBACK takes back what was set within it.
+        let bounded = client.batch_execute(&bound(patience)).await;
+        bounded.map_err(|error| server.failed("bound a wait", &error))?;
         let begun = client.transaction().await;
         let transaction = begun.map_err(|error| server.failed("begin a transaction", &error))?;
-        let locking = format!("SET LOCAL statement_timeout TO {}", milliseconds(patience));
-        for statement in [&locking, &prepare::lock_statement(&objects), "SET LOCAL statement_timeout TO 0"] {
+        for statement in [&prepare::lock_statement(&objects), UNBOUND] {
             transaction.batch_execute(statement).await.map_err(|error| {
                 let failed = server.failed(&format!("lock {}", objects.mark), &error);
                 match error.code().map_or("", |code| code.code()) {
@@ -201,10 +211,9 @@ impl<'a> RedshiftLoad<'a> {
     /// the only one that waits for it and for nothing else.
     async fn lock_out_writers(&self) -> Result<()> {
         let name = &self.objects.production;
-        let bound = format!("SET LOCAL statement_timeout TO {}", milliseconds(self.lock_timeout));
-        self.run("bound a wait", &bound).await?;
+        self.run("bound a wait", &bound(self.lock_timeout)).await?;
         self.execute(&format!("lock {name} against writers"), &format!("DELETE FROM {name} WHERE 1 = 0")).await?;
-        self.run("bound a wait", "SET LOCAL statement_timeout TO 0").await
+        self.run("bound a wait", UNBOUND).await
     }
 
     /// Gives production the form that the batch needs.
@@ -283,6 +292,7 @@ impl Load for RedshiftLoad<'_> {
             return Err(Error::new(Kind::Internal, "a commit was asked for after a failure; nothing was applied")
                 .on(&self.table.source_name));
         }
+        self.run("bound the next wait", &bound(self.lock_timeout)).await?;
         let Self { transaction, server, table, .. } = self;
         transaction.commit().await.map_err(|error| server.not_committed(&error).on(&table.source_name))
     }

@@ -111,7 +111,7 @@ impl Target for Redshift {
     }
 
     async fn settle(&mut self, table: &TargetTable, applied: Applied) -> Result<()> {
-        let settled = upkeep::settle(&self.session, table, applied, self.options.vacuum).await;
+        let settled = upkeep::settle(&self.session, table, applied, (self.options.vacuum, self.lock_timeout)).await;
         settled.map_err(|error| error.on(&table.source_name))
     }
 }

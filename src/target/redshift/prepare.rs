@@ -57,7 +57,7 @@ impl From<Error> for Obstacle {
 
 /// A schema, a table, or a row of the catalogue that is there already.
 fn is_made_by_another(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| matches!(code.code(), "42P06" | "42P07" | "23505" | "42701"))
+    error.code().is_some_and(|code| matches!(code.code(), "42P06" | "42P07" | "42710" | "23505" | "42701"))
 }
 
 async fn try_to_prepare(

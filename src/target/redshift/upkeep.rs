@@ -1,5 +1,8 @@
 //! Statistics and sorting, once a batch is committed: outside a transaction, and only when worth it.
 
+use std::time::Duration;
+
+use super::load::{UNBOUND, bound};
 use super::objects;
 use crate::error::Result;
 use crate::target::pgwire::Session;
@@ -14,17 +17,20 @@ const WORTH: u64 = 10_000;
 ///
 /// # Errors
 /// As there.
-pub async fn settle(session: &Session, table: &TargetTable, applied: Applied, vacuum: bool) -> Result<()> {
+pub async fn settle(
+    session: &Session,
+    table: &TargetTable,
+    applied: Applied,
+    (vacuum, lock_timeout): (bool, Duration),
+) -> Result<()> {
     if applied.inserted + applied.deleted < WORTH {
         return Ok(());
     }
     let Session { client, server, .. } = session;
     let name = objects(table).production;
-    let mut statements = vec![format!("ANALYZE {name}")];
-    if vacuum {
-        statements.insert(0, format!("VACUUM {name}"));
-    }
-    for statement in statements {
+    let vacuum = vacuum.then(|| format!("VACUUM {name}"));
+    let statements = [Some(UNBOUND.to_owned()), vacuum, Some(format!("ANALYZE {name}")), Some(bound(lock_timeout))];
+    for statement in statements.into_iter().flatten() {
         client.batch_execute(&statement).await.map_err(|error| server.failed(&format!("run {statement}"), &error))?;
     }
     Ok(())

@@ -23,7 +23,7 @@ pub struct Flow {
     /// The same, and behind them the columns that the source has gained and that shall flow.
     pub wanted: Table,
     /// Whether a generation of it is open.
-    opened: bool,
+    pub opened: bool,
     /// The newest batch of that.
     tail: Option<Manifest>,
     /// Why it cannot go on.

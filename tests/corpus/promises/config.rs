@@ -27,6 +27,18 @@ const WRITTEN: [&str; 14] = [
     "\"$${S}S\"",
 ];
 
+/// The same of a command that holds it.
+const COMMANDS: [&str; 8] = [
+    "\"az S\"",
+    "[\"az\", \"S\"]",
+    "[\"az\", 7, \"S\"]",
+    "[[\"S\"]]",
+    "{ az = \"S\" }",
+    "[\"az\", \"S]",
+    "[\"az\", \"S${\"]",
+    "[\"az\", \"${S}\"]",
+];
+
 pub fn promises(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match Config::parse(text) {
@@ -90,11 +102,11 @@ fn is_bounded(config: &Config) {
     }
     for table in &config.tables {
         let name = table.name.as_ref().unwrap();
-        assert_eq!(config.options(name, |left, right| left == right).name.as_ref(), Some(name));
+        assert_eq!(config.options(name).name.as_ref(), Some(name));
     }
 }
 
-/// The text with each password replaced by one that is looked for in what is said; `None` where that could stand in
+/// The text with each password and command replaced by one that is looked for in what is said; `None` where that could stand in
 /// another value, or no password is written.
 fn with_secret(text: &str) -> Option<String> {
     // In these a password is the name of a schema or a column, and its value no secret.
@@ -108,14 +120,16 @@ fn with_secret(text: &str) -> Option<String> {
         if line.trim_start().starts_with('[') {
             within = is_map(line);
         }
-        let Some(after) = line.find("password").map(|at| at + "password".len()) else { return line.to_owned() };
+        let key = |name: &str, ways| line.find(name).map(|at| (at + name.len(), ways));
+        let found = key("password", &WRITTEN[..]).or_else(|| key("token_command", &COMMANDS[..]));
+        let Some((after, ways)) = found else { return line.to_owned() };
         let is_set = line[after..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with('=');
         if !is_set || within || is_map(line) {
             return line.to_owned();
         }
         written = true;
         let close = if line[..after].contains('{') { " }" } else { "" };
-        let value = WRITTEN[(number + text.len()) % WRITTEN.len()].replace('S', SECRET);
+        let value = ways[(number + text.len()) % ways.len()].replace('S', SECRET);
         format!("{}= {value}{close}", line[..after].trim_end())
     };
     let lines: Vec<_> = text.split('\n').enumerate().map(secret).collect();

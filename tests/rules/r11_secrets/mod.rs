@@ -87,6 +87,8 @@ async fn r11_no_secret_is_told_by_a_task_that_fails() -> anyhow::Result<()> {
         "password = \"Wrong-Source-Canary\nuser",
         "password = [\"Wrong-Source-Canary\"]\nuser",
         "pasword = \"Wrong-Source-Canary\"\nuser",
+        "token_command = \"get-token --client-secret Wrong-Source-Canary\"\nuser",
+        "token_command = [[\"get-token\", \"Wrong-Source-Canary\"]]\nuser",
     ] {
         shop.stage
             .configure(|text| text.replacen("password = \"${MSSQL_PASSWORD}\"\n", "", 1).replacen("user", spoil, 1))?;

@@ -41,6 +41,11 @@ const MENDED: &[(&str, &[&str])] = &[
         "CREATE DOMAIN @_filled AS text NOT NULL; CREATE TABLE @ (orderid int PRIMARY KEY, note @_filled)",
         &["'note' is NOT NULL by its domain"],
     ),
+    (
+        "CREATE DOMAIN @_filled AS text NOT NULL; CREATE DOMAIN @_note AS @_filled; \
+         CREATE TABLE @ (orderid int PRIMARY KEY, note @_note)",
+        &["'note' is NOT NULL by its domain"],
+    ),
     ("CREATE TABLE @ (note text)", &["key column 'orderid' is missing"]),
     (
         "CREATE TABLE @ (\"OrderID\" int PRIMARY KEY, \"NOTE\" text)",
