@@ -5,7 +5,8 @@ use super::tables::{Table, column_below, declared_column, distribute};
 use crate::redshift::error::{Outcome, SqlError};
 use crate::redshift::name::{Name, quoted};
 use crate::redshift::statement::alter::Change;
-use crate::redshift::statement::ddl::{Attributes, ColumnDefinition, Key};
+use crate::redshift::statement::ddl::{ColumnDefinition, Key};
+use crate::redshift::statement::physical::Attributes;
 use crate::redshift::types::Type;
 
 /// Encodings of columns that do not get another size ("ALTER TABLE").

@@ -6,7 +6,8 @@ use crate::redshift::error::{Outcome, SqlError};
 use crate::redshift::lexer;
 use crate::redshift::name::{Name, Names, literal, quoted};
 use crate::redshift::statement::cursor::Cursor;
-use crate::redshift::statement::ddl::{Attributes, ColumnDefinition, CreateTable, CreateTableAs, Drop};
+use crate::redshift::statement::ddl::{ColumnDefinition, CreateTable, CreateTableAs, Drop};
+use crate::redshift::statement::physical::Attributes;
 use crate::redshift::types::Type;
 use crate::redshift::wire;
 
