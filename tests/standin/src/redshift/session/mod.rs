@@ -219,6 +219,7 @@ impl Session {
         let deadline = self.guard();
         let result = self.dispatch(statement, many, portal).await;
         drop(deadline);
+        self.take_late_cancels().await?;
         result
     }
 
