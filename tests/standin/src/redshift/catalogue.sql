@@ -75,6 +75,30 @@ CREATE OR REPLACE VIEW redshift_standin.pg_views AS
         coalesce((SELECT l.definition FROM redshift_standin."$late_views" l WHERE l.oid = c.oid), pg_catalog.pg_get_viewdef(c.oid)) AS definition
     FROM redshift_standin.pg_class c JOIN redshift_standin.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v';
 
+-- What depends on what, and who may what: for those who rebuild a table beside and swap.
+CREATE OR REPLACE VIEW redshift_standin.pg_rewrite AS
+    SELECT r.oid, r.rulename, r.ev_class FROM pg_catalog.pg_rewrite r JOIN redshift_standin.pg_class c ON c.oid = r.ev_class;
+CREATE OR REPLACE VIEW redshift_standin.pg_depend AS
+    SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_catalog.pg_depend
+    WHERE objid IN (SELECT oid FROM redshift_standin.pg_rewrite) AND refobjid IN (SELECT oid FROM redshift_standin.pg_class);
+CREATE OR REPLACE VIEW redshift_standin.pg_description AS
+    SELECT d.objoid, d.classoid, d.objsubid, d.description FROM pg_catalog.pg_description d
+    WHERE d.objoid IN (SELECT oid FROM redshift_standin.pg_class UNION SELECT oid FROM redshift_standin.pg_namespace)
+        AND NOT EXISTS (SELECT FROM redshift_standin."$late_views" l WHERE l.oid = d.objoid AND d.objsubid > 0);
+CREATE OR REPLACE FUNCTION redshift_standin.grants(acl aclitem[])
+RETURNS TABLE (privilege_type text, identity_id int, identity_name text, identity_type text, admin_option boolean)
+LANGUAGE sql STABLE AS $$
+    SELECT a.privilege_type, a.grantee::int, coalesce(r.rolname, 'public')::text,
+        CASE WHEN a.grantee = 0 THEN 'public' WHEN r.rolcanlogin THEN 'user' ELSE 'group' END, a.is_grantable
+    FROM pg_catalog.aclexplode(acl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee $$;
+CREATE OR REPLACE VIEW redshift_standin.svv_relation_privileges AS
+    SELECT n.nspname AS namespace_name, c.relname AS relation_name, g.*
+    FROM redshift_standin.pg_class c JOIN redshift_standin.pg_namespace n ON n.oid = c.relnamespace
+        CROSS JOIN LATERAL redshift_standin.grants(c.relacl) g;
+CREATE OR REPLACE VIEW redshift_standin.svv_schema_privileges AS
+    SELECT n.nspname AS namespace_name, g.* FROM redshift_standin.pg_namespace n
+        CROSS JOIN LATERAL redshift_standin.grants(n.nspacl) g;
+
 -- Of each column what Redshift's own views tell, once.
 CREATE OR REPLACE VIEW redshift_standin."$columns" AS
     SELECT n.nspname AS schema_name, c.relname AS table_name, c.relkind, c.oid AS relid, a.attname AS column_name, a.attnum,
@@ -144,6 +168,11 @@ CREATE OR REPLACE FUNCTION redshift_standin.rows_of(relid oid) RETURNS bigint LA
 DECLARE
     found bigint;
 BEGIN
+    -- Whoever asks about tables does not wait for one that is locked.
+    IF EXISTS (SELECT FROM pg_catalog.pg_locks WHERE relation = relid AND mode = 'AccessExclusiveLock'
+               AND pid <> pg_catalog.pg_backend_pid()) THEN
+        RETURN pg_catalog.pg_stat_get_live_tuples(relid);
+    END IF;
     EXECUTE 'SELECT count(*) FROM ' || relid::regclass INTO found;
     RETURN found;
 EXCEPTION WHEN insufficient_privilege THEN

@@ -227,10 +227,10 @@ fn stv(settings: &Settings) -> String {
         Isolation::Snapshot => "Snapshot Isolation",
     };
     format!(
-        "CREATE OR REPLACE VIEW redshift_standin.stv_slices AS SELECT (slice / 2)::int AS node, slice::int AS slice, slice::int AS \
-         localslice, 'D'::text AS type FROM generate_series(0, {} - 1) AS slice;
-         CREATE OR REPLACE VIEW redshift_standin.stv_db_isolation_level AS SELECT oid::int AS db_id, datname::text AS db_name, \
-         '{isolation}'::text AS isolation_level FROM redshift_standin.pg_database;
+        "CREATE OR REPLACE VIEW redshift_standin.stv_slices AS SELECT (slice / 2)::int AS node, slice::int AS slice, \
+         slice::int AS localslice, 'D'::text AS type FROM generate_series(0, {} - 1) AS slice;
+         CREATE OR REPLACE VIEW redshift_standin.stv_db_isolation_level AS SELECT oid::int AS db_id, \
+         datname::text AS db_name, '{isolation}'::text AS isolation_level FROM redshift_standin.pg_database;
          GRANT SELECT ON ALL TABLES IN SCHEMA redshift_standin, redshift_standin_information TO PUBLIC;",
         settings.slices
     )

@@ -168,3 +168,55 @@ async fn merge_updates_and_inserts_and_refuses_rows_matched_twice() -> anyhow::R
     assert_eq!(value(&client, "SELECT a FROM t WHERE id = 1").await?, "again");
     Ok(())
 }
+
+#[tokio::test]
+async fn what_depends_on_a_table_and_who_may_what_is_told() -> anyhow::Result<()> {
+    let standin = Standin::start().await?;
+    let client = standin.connect().await?;
+    client
+        .batch_execute(
+            "CREATE SCHEMA s; CREATE TABLE s.t (id INT); CREATE VIEW s.v AS SELECT id FROM s.t; \
+             CREATE VIEW s.late AS SELECT id FROM s.t WITH NO SCHEMA BINDING; COMMENT ON TABLE s.t IS 'of orders'; \
+             GRANT SELECT ON s.t TO other; GRANT USAGE ON SCHEMA s TO other",
+        )
+        .await?;
+    let dependents = "SELECT DISTINCT v.relname FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid \
+                      JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid \
+                      WHERE t.relname = 't' AND v.oid <> t.oid";
+    assert_eq!(rows(&client, dependents).await?, [["v"]]);
+    let rights = "SELECT relation_name, privilege_type FROM svv_relation_privileges WHERE identity_name = 'other' \
+                  AND identity_type = 'user'";
+    assert_eq!(rows(&client, rights).await?, [["t", "SELECT"]]);
+    let rights =
+        "SELECT privilege_type FROM svv_schema_privileges WHERE namespace_name = 's' AND identity_name = 'other'";
+    assert_eq!(rows(&client, rights).await?, [["USAGE"]]);
+    let comment = "SELECT description FROM pg_description d JOIN pg_class c ON c.oid = d.objoid WHERE d.objsubid = 0";
+    assert_eq!(rows(&client, comment).await?, [["of orders"]]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_asks_about_tables_does_not_wait_for_a_locked_one() -> anyhow::Result<()> {
+    let standin = Standin::start().await?;
+    let (first, second) = (standin.connect().await?, standin.connect().await?);
+    first
+        .batch_execute(
+            "CREATE TABLE t (id INT); INSERT INTO t VALUES (1); CREATE TABLE u (id INT); INSERT INTO u VALUES (1)",
+        )
+        .await?;
+    first.batch_execute("BEGIN; LOCK t").await?;
+    second.batch_execute("SET statement_timeout TO 20000").await?;
+    let told = rows(&second, "SELECT tbl_rows FROM svv_table_info WHERE \"table\" = 'u'").await?;
+    assert_eq!(told, [["1"]]);
+    rows(&second, "SELECT \"table\" FROM svv_table_info").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_has_at_most_sixteen_megabytes() -> anyhow::Result<()> {
+    let standin = Standin::start().await?;
+    let client = standin.connect().await?;
+    let told = error(&client, &format!("SELECT '{}'", "x".repeat(16 << 20))).await?;
+    assert!(told.starts_with("54000 Statement is too large"), "{told}");
+    Ok(())
+}

@@ -2,7 +2,10 @@
 
 use std::io::Write as _;
 
-use crate::support::{LOAD, Standin, error, rows, value};
+use standin::s3::{Front, Keys, Misled, serve_behind};
+use tokio::net::TcpListener;
+
+use crate::support::{LOAD, ROLE, Standin, error, rows, value};
 
 #[tokio::test]
 async fn files_below_a_prefix_are_loaded() -> anyhow::Result<()> {
@@ -238,7 +241,7 @@ async fn a_copy_is_part_of_its_transaction() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn keys_and_regions_are_asked_of_s3() -> anyhow::Result<()> {
+async fn keys_are_asked_of_s3() -> anyhow::Result<()> {
     let standin = Standin::start().await?;
     let client = standin.connect().await?;
     client.batch_execute("CREATE TABLE t (id INT)").await?;
@@ -251,5 +254,49 @@ async fn keys_and_regions_are_asked_of_s3() -> anyhow::Result<()> {
     assert!(!wrong.contains("wrong"), "{wrong}");
     let bucket = error(&client, &format!("COPY t FROM 's3://elsewhere/1' {LOAD}")).await?;
     assert!(bucket.contains("NoSuchBucket"), "{bucket}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bucket_elsewhere_needs_its_region() -> anyhow::Result<()> {
+    for misled in [Misled::Redirect, Misled::Malformed] {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let standin = Standin::start_with(|mut settings| {
+            settings.s3_endpoint = Some(endpoint);
+            settings
+        })
+        .await?;
+        let front = Front::default().in_region("eu-west-1", misled);
+        tokio::spawn(serve_behind(listener, standin.store.clone(), Keys::one("access", "secret"), front));
+        let client = standin.connect().await?;
+        client.batch_execute("CREATE TABLE t (id INT)").await?;
+        standin.put("1", "1\n")?;
+        let told = error(&client, &format!("COPY t FROM 's3://bucket/1' {LOAD}")).await?;
+        assert!(told.contains("different region from this cluster") && told.contains("REGION"), "{told}");
+        client.batch_execute(&format!("COPY t FROM 's3://bucket/1' {LOAD} REGION 'eu-west-1'")).await?;
+        assert_eq!(value(&client, "SELECT count(*) FROM t").await?, "1");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn roles_may_be_chained_and_one_may_be_the_default() -> anyhow::Result<()> {
+    let standin = Standin::start_with(|mut settings| {
+        settings.roles.insert("arn:aws:iam::1:role/first".to_owned(), ("none".to_owned(), "none".to_owned()));
+        settings.default_role = Some(ROLE.to_owned());
+        settings
+    })
+    .await?;
+    let client = standin.connect().await?;
+    client.batch_execute("CREATE TABLE t (id INT)").await?;
+    standin.put("1", "1\n")?;
+    let copy = |role: &str| format!("COPY t FROM 's3://bucket/1' IAM_ROLE {role} CSV");
+    client.batch_execute(&copy("default")).await?;
+    client.batch_execute(&copy(&format!("'arn:aws:iam::1:role/first,{ROLE}'"))).await?;
+    let told = error(&client, &copy("'arn:aws:iam::1:role/first'")).await?;
+    assert!(told.contains("Status 403"), "{told}");
+    let told = error(&client, &copy(&format!("'arn:aws:iam::1:role/unknown,{ROLE}'"))).await?;
+    assert!(told.contains("is not authorized to assume IAM Role arn:aws:iam::1:role/unknown"), "{told}");
     Ok(())
 }

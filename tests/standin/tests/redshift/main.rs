@@ -2,8 +2,10 @@
 
 mod access;
 mod copy;
+mod crowd;
 mod flow;
 mod refused;
 mod support;
+mod tls;
 mod transactions;
 mod values;

@@ -186,8 +186,8 @@ impl Session {
         let value = rejected.field.and_then(|field| record.fields.get(field));
         let text = |bytes: &[u8]| literal(cut(&String::from_utf8_lossy(bytes).replace('\0', "\u{2400}"), 1024));
         let sql = format!(
-            "INSERT INTO redshift_standin.\"$load_errors\" VALUES ({}, {}, {}, {}, now() AT TIME ZONE 'UTC', {}, {}, {}, {}, {}, {}, {}, {}, \
-             {}, {})",
+            "INSERT INTO redshift_standin.\"$load_errors\" VALUES ({}, {}, {}, {}, now() AT TIME ZONE 'UTC', {}, {}, {}, {}, {}, \
+             {}, {}, {}, {}, {})",
             literal(&self.user),
             self.query,
             table.number,

@@ -161,8 +161,8 @@ impl Files {
             return SqlError::new(
                 "XX000",
                 format!(
-                    "S3ServiceException:The S3 bucket addressed by the query is in a different region from this cluster ({}). \
-                     Use the REGION option.,Status {status},Error {code}",
+                    "S3ServiceException:The S3 bucket addressed by the query is in a different region from this cluster \
+                     ({}). Use the REGION option.,Status {status},Error {code}",
                     self.region
                 ),
             )

@@ -5,7 +5,8 @@ use super::tables::{Table, column_below, declared_column, distribute};
 use crate::redshift::error::{Outcome, SqlError};
 use crate::redshift::name::{Name, quoted};
 use crate::redshift::statement::alter::Change;
-use crate::redshift::statement::ddl::{Attributes, ColumnDefinition, Key};
+use crate::redshift::statement::ddl::{ColumnDefinition, Key};
+use crate::redshift::statement::physical::Attributes;
 use crate::redshift::types::Type;
 
 /// Encodings of columns that do not get another size ("ALTER TABLE").
@@ -241,7 +242,8 @@ impl Session {
             table.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect::<Vec<_>>()
         };
         if form(table) != form(&source) {
-            return Err(SqlError::new("0A000", "ALTER TABLE APPEND needs identical columns; IGNOREEXTRA and FILLTARGET are not supported by the stand-in").into());
+            let told = "ALTER TABLE APPEND needs identical columns; IGNOREEXTRA and FILLTARGET are not supported by the stand-in";
+            return Err(SqlError::unsupported(told).into());
         }
         let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
         let columns = columns.join(", ");

@@ -51,7 +51,8 @@ impl Session {
     async fn upkeep(&mut self, what: &str, table: Option<&Name>) -> Outcome<()> {
         if let Some(table) = table {
             let sql = format!(
-                "SELECT pg_catalog.pg_has_role(session_user, relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = {}::regclass",
+                "SELECT pg_catalog.pg_has_role(session_user, relowner, 'USAGE') FROM pg_catalog.pg_class \
+                 WHERE oid = {}::regclass",
                 literal(&table.quoted())
             );
             if self.transaction.is_open() {

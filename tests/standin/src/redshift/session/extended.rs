@@ -5,7 +5,6 @@ use postgres_protocol::message::frontend;
 
 use super::{Session, transaction};
 use crate::redshift::error::{Outcome, SqlError};
-use crate::redshift::lexer;
 use crate::redshift::statement::control::Control;
 use crate::redshift::statement::query::Relayed;
 use crate::redshift::statement::{self, Statement};
@@ -68,11 +67,9 @@ impl Session {
     async fn prepare(&mut self, mut body: Bytes) -> Outcome<()> {
         let name = wire::take_text(&mut body)?;
         let text = wire::take_text(&mut body)?;
-        self.shared.settings.audit.client(&text);
         let count = wire::take_i16(&mut body)?;
         let given = (0..count).map(|_| wire::take_u32(&mut body)).collect::<Result<Vec<_>, _>>()?;
-        let tokens = lexer::tokens(&text, self.variables.names())?;
-        self.note_names(&tokens).await?;
+        let tokens = self.tokens(&text).await?;
         let statements = statement::split(&tokens);
         let statement = match statements.as_slice() {
             [] => Statement::Empty,

@@ -64,6 +64,8 @@ pub struct Session {
 
 /// Messages to the client are sent in pieces of about this size.
 const PIECE: usize = 1 << 16;
+/// A statement has at most 16 MB ("Amazon Redshift SQL").
+const LONGEST_STATEMENT: usize = 16 << 20;
 
 impl Session {
     /// Connects below and tells the client that it may begin, or why not.
@@ -179,9 +181,7 @@ impl Session {
 
     /// The statements of a text, one after the other.
     async fn simple(&mut self, text: &str) -> Outcome<()> {
-        self.shared.settings.audit.client(text);
-        let tokens = lexer::tokens(text, self.variables.names())?;
-        self.note_names(&tokens).await?;
+        let tokens = self.tokens(text).await?;
         let statements = statement::split(&tokens);
         if statements.is_empty() {
             wire::put(&mut self.out, b'I', |_| {});
@@ -195,9 +195,20 @@ impl Session {
         Ok(())
     }
 
-    async fn note_names(&self, tokens: &[lexer::Token]) -> Outcome<()> {
+    /// Reads a text, and notes names that are long.
+    async fn tokens(&self, text: &str) -> Outcome<Vec<lexer::Token>> {
+        self.shared.settings.audit.client(text);
+        if text.len() > LONGEST_STATEMENT {
+            let told = format!(
+                "Statement is too large. Statement Size: {} bytes. Maximum Allowed: {LONGEST_STATEMENT} bytes",
+                text.len()
+            );
+            return Err(SqlError::new("54000", told).into());
+        }
+        let tokens = lexer::tokens(text, self.variables.names())?;
         let names = tokens.iter().filter(|token| matches!(token.kind, lexer::Kind::Word | lexer::Kind::Quoted));
-        self.shared.note_names(names.map(|token| token.value.as_str())).await
+        self.shared.note_names(names.map(|token| token.value.as_str())).await?;
+        Ok(tokens)
     }
 
     /// Runs one statement; one among many runs in a transaction that holds all of them.
@@ -208,6 +219,7 @@ impl Session {
         let deadline = self.guard();
         let result = self.dispatch(statement, many, portal).await;
         drop(deadline);
+        self.take_late_cancels().await?;
         result
     }
 

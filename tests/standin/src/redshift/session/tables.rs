@@ -6,7 +6,8 @@ use crate::redshift::error::{Outcome, SqlError};
 use crate::redshift::lexer;
 use crate::redshift::name::{Name, Names, literal, quoted};
 use crate::redshift::statement::cursor::Cursor;
-use crate::redshift::statement::ddl::{Attributes, ColumnDefinition, CreateTable, CreateTableAs, Drop};
+use crate::redshift::statement::ddl::{ColumnDefinition, CreateTable, CreateTableAs, Drop};
+use crate::redshift::statement::physical::Attributes;
 use crate::redshift::types::Type;
 use crate::redshift::wire;
 
@@ -69,8 +70,8 @@ impl Session {
         let rows = self
             .below
             .rows(&format!(
-                "SELECT a.attnum, redshift_standin.full_name(a.attname), a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), \
-                 a.attidentity <> '' FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d \
+                "SELECT a.attnum, redshift_standin.full_name(a.attname), a.attnotnull, \
+                 pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '' FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d \
                  ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
                  WHERE a.attrelid = {number} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
             ))

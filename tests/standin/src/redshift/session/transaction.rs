@@ -191,10 +191,27 @@ impl Session {
             self.variables = variables;
         }
         self.transaction = Transaction { state, ..Transaction::default() };
-        match self.below.run("ROLLBACK").await {
-            Ok(()) => Ok(()),
+        // A client's cancel may arrive late, and hit what it was not meant for.
+        for _ in 0..3 {
+            match self.below.run("ROLLBACK").await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Broken(error)) => return Err(error),
+                Err(Failure::Sql(error)) if error.code == "57014" => {}
+                Err(Failure::Sql(error)) => return Err(io::Error::other(error)),
+            }
+        }
+        Err(io::Error::other("the transaction cannot be rolled back"))
+    }
+
+    /// Whoever was cancelled for its time may be so more than once: the last of it must not hit the next statement.
+    pub(super) async fn take_late_cancels(&mut self) -> io::Result<()> {
+        if !self.over.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        match self.below.run("SELECT 1").await {
             Err(Failure::Broken(error)) => Err(error),
-            Err(Failure::Sql(error)) => Err(io::Error::other(error)),
+            Ok(()) | Err(Failure::Sql(_)) => Ok(()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! ALTER TABLE: one change a statement.
 
 use super::cursor::Cursor;
-use super::ddl::{self, Attributes, ColumnDefinition, Key};
+use super::ddl::{self, ColumnDefinition, Key};
+use super::physical::{self, Attributes};
 use super::{Statement, control};
 use crate::redshift::error::SqlError;
 use crate::redshift::name::Name;
@@ -111,7 +112,7 @@ fn altered(cursor: &mut Cursor) -> Result<Change, SqlError> {
         return Ok(Change::Physical(Attributes { dist_key: key, ..Attributes::default() }));
     }
     if cursor.is("diststyle") || cursor.is("sortkey") || cursor.is("compound") {
-        return ddl::attributes(cursor).map(Change::Physical);
+        return physical::attributes(cursor).map(Change::Physical);
     }
     cursor.accept("column");
     let column = cursor.identifier()?;

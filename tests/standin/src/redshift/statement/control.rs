@@ -127,10 +127,9 @@ fn analyze(cursor: &mut Cursor) -> Result<Control, SqlError> {
 
 fn vacuum(cursor: &mut Cursor) -> Result<Control, SqlError> {
     let kinds = [&["full"][..], &["sort", "only"], &["delete", "only"], &["reindex"], &["recluster"]];
-    let has_kind = kinds.iter().any(|kind| cursor.accept_all(kind));
+    kinds.iter().any(|kind| cursor.accept_all(kind));
     let ends = cursor.is_at_end() || cursor.is("to") || cursor.is("boost");
-    let table =
-        if ends && (has_kind || cursor.is_at_end() || !cursor.is("boost")) { None } else { Some(cursor.name()?) };
+    let table = if ends { None } else { Some(cursor.name()?) };
     if cursor.accept("to") {
         if !(0..=100).contains(&cursor.integer()?) {
             return Err(SqlError::new("22023", "VACUUM TO takes a percentage between 0 and 100"));

@@ -5,7 +5,7 @@
 //! | [`cursor`] | reads statements that general SQL parsers have not |
 //! | [`query`] | SELECT, INSERT, UPDATE, DELETE, MERGE, and their rewriting |
 //! | `clauses`, `target`, [`expression`], [`functions`], [`relation`] | what is allowed in them |
-//! | [`ddl`], [`alter`] | tables |
+//! | [`ddl`], [`physical`], [`alter`] | tables |
 //! | [`control`] | transactions, settings, rights, upkeep |
 
 pub mod alter;
@@ -15,6 +15,7 @@ pub mod cursor;
 pub mod ddl;
 pub mod expression;
 pub mod functions;
+pub mod physical;
 pub mod query;
 pub mod relation;
 mod target;

@@ -14,6 +14,7 @@ use standin::s3::{self, Keys, Store};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_rustls::TlsAcceptor;
 
 pub use postgres::{ADMIN, ADMIN_PASSWORD};
 
@@ -49,6 +50,18 @@ impl Standin {
 
     /// Starts one with other settings.
     pub async fn start_with(change: impl FnOnce(Settings) -> Settings) -> anyhow::Result<Self> {
+        Self::start_whole(change, None).await
+    }
+
+    /// Starts one that encrypts where it is asked to.
+    pub async fn start_encrypted(acceptor: TlsAcceptor) -> anyhow::Result<Self> {
+        Self::start_whole(|settings| settings, Some(acceptor)).await
+    }
+
+    async fn start_whole(
+        change: impl FnOnce(Settings) -> Settings,
+        acceptor: Option<TlsAcceptor>,
+    ) -> anyhow::Result<Self> {
         let (port, database) = postgres::database().await?;
         let store = Store::new();
         store.create_bucket("bucket").map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -75,7 +88,7 @@ impl Standin {
         let port = listener.local_addr()?.port();
         let settings = change(settings);
         let running = tokio::spawn(async move {
-            if let Err(error) = serve(listener, settings, None).await {
+            if let Err(error) = serve(listener, settings, acceptor).await {
                 eprintln!("the stand-in ended: {error:#}");
             }
         });
