@@ -47,13 +47,13 @@ memory: install ## Measure the peak memory of check, extract and load of 1,000,0
 idle: build ## Count the statements of an extract of 1,000 idle tables, and how long it takes
 	cargo test --features crash-points --test main -- --ignored --exact idle::thousand::a_thousand_idle_tables_cost_twenty_statements
 
-soak: install ## Kill real processes KILLS times (1000) under writes; or run HISTORIES=n, one HISTORY=seed, or VALUES=n; SEED=s replays
+soak: install ## Kill real processes KILLS times (1000) under writes; or run HISTORIES=n, one HISTORY=seed, or VALUES=n; SEED=s replays, TARGET=redshift for histories
 	@if [ -n "$(VALUES)" ]; then \
 		cargo build --workspace --bins && VALUES=$(VALUES) SEED=$(SEED) cargo run --quiet --example soak; \
 	elif [ -n "$(HISTORIES)" ]; then \
-		HISTORIES=$(HISTORIES) SEED=$(SEED) DEFINITIONS=$(DEFINITIONS) cargo run --release --quiet --example soak; \
+		HISTORIES=$(HISTORIES) SEED=$(SEED) DEFINITIONS=$(DEFINITIONS) TARGET=$(TARGET) cargo run --release --quiet --example soak; \
 	elif [ -n "$(HISTORY)" ]; then \
-		HISTORY=$(HISTORY) DEFINITIONS=$(DEFINITIONS) cargo run --quiet --example soak; \
+		HISTORY=$(HISTORY) DEFINITIONS=$(DEFINITIONS) TARGET=$(TARGET) cargo run --quiet --example soak; \
 	else \
 		cargo build --workspace --bins && KILLS=$(KILLS) SEED=$(SEED) cargo run --quiet --example soak; \
 	fi

@@ -19,6 +19,7 @@ mod names;
 mod overlap;
 mod preflight;
 mod recovery;
+mod redshift;
 mod rights;
 mod rules;
 mod shop;

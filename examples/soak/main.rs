@@ -6,7 +6,7 @@
 //!
 //! `make soak HISTORIES=n SEED=s`: random histories instead, of the seeds from `SEED` (drawn, and printed) on, in this
 //! process; `DEFINITIONS=1` for those in which the tables' definitions change above all. `HISTORY=seed` runs that one and
-//! tells what it did. What they are is in [`histories`].
+//! tells what it did. `TARGET=redshift` lets them end at Amazon Redshift's stand-in. What they are is in [`histories`].
 //!
 //! `make soak VALUES=n SEED=s`: so many random values of every type, besides their edges, through copy and changes. What
 //! they are is in [`values`].
@@ -24,7 +24,8 @@ mod values;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use delsert::config::Engine;
 
 use crate::histories::Flavour;
 use crate::soak::Options;
@@ -43,13 +44,19 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<bool> {
     let flavour = if number("DEFINITIONS")?.is_some() { Flavour::Definitions } else { Flavour::Any };
+    let engine = match std::env::var("TARGET").unwrap_or_default().as_str() {
+        "" | "postgres" => Engine::Postgres,
+        "redshift" => Engine::Redshift,
+        other => bail!("TARGET={other} is neither postgres nor redshift"),
+    };
     if let Some(seed) = number("HISTORY")? {
-        return run_histories(histories::Options { first: seed, count: 1, flavour, bug: None, tells: true }).await;
+        return run_histories(histories::Options { first: seed, count: 1, flavour, engine, bug: None, tells: true })
+            .await;
     }
     if let Some(count) = number("HISTORIES")? {
         let first = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
         println!("seeds from {first}: make soak HISTORIES={count} SEED={first}");
-        return run_histories(histories::Options { first, count, flavour, bug: None, tells: false }).await;
+        return run_histories(histories::Options { first, count, flavour, engine, bug: None, tells: false }).await;
     }
     if let Some(count) = number("VALUES")? {
         let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));

@@ -2,7 +2,7 @@
 //! source.
 //!
 //! A seed makes tables and steps; nothing of what runs is asked for that. The tasks run in this process, by the library,
-//! with SQL Server's stand-in and the bucket's beside them and a real PostgreSQL. What happens *within* a task happens at
+//! with SQL Server's stand-in and the bucket's beside them and a real PostgreSQL, or Redshift's stand-in before it. What happens *within* a task happens at
 //! points that the source passes (see [`between`]), always the same for a seed; only tasks that run twice at once, and
 //! writers beside a task, meet as the threads let them.
 //!
@@ -34,6 +34,7 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use delsert::config::Engine;
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub count: u64,
     /// What they are made of.
     pub flavour: Flavour,
+    /// The warehouse.
+    pub engine: Engine,
     /// A bug to put in.
     pub bug: Option<Bug>,
     /// Whether what was done is told also of those that end as they must.
@@ -82,7 +85,7 @@ pub async fn run(options: Options) -> anyhow::Result<Tally> {
 
 /// One history after the other, as long as there are any.
 async fn several(options: Options, next: &AtomicU64, tally: &Mutex<Tally>) -> anyhow::Result<()> {
-    let target = Target::new().await?;
+    let target = Target::new(options.engine).await?;
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= options.count {
@@ -107,7 +110,7 @@ async fn several(options: Options, next: &AtomicU64, tally: &Mutex<Tally>) -> an
 /// One history, from its beginning to its end.
 async fn one(seed: u64, options: Options, target: &Target) -> anyhow::Result<(tally::Counts, Option<Failure>)> {
     target.clear().await?;
-    let stage = Stage::start().await?;
+    let stage = Stage::start(target).await?;
     let play = Arc::new(Play::new(History::of(seed, options.flavour), stage, target, options.bug).await?);
     let _entered = between::enter(&play);
     let ended = async {

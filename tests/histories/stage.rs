@@ -10,15 +10,17 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     StalledStreamProtectionConfig,
 };
-use standin::engine::{Engine, EngineConfig};
-use standin::{cdc, s3, tds};
+use delsert::config::Engine as TargetEngine;
+use standin::engine::{Engine as SourceEngine, EngineConfig};
+use standin::{cdc, redshift, s3, tds};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::step::Settings;
 use crate::support::bucket::{ACCESS_KEY, Bucket, SECRET_KEY};
 use crate::support::ground::{BUCKET, PREFIX, SYNC};
-use crate::support::postgres::{Database, LOADER, LOADER_PASSWORD, Postgres, give_to_server};
+use crate::support::postgres::{ADMIN, ADMIN_PASSWORD, Database, LOADER, LOADER_PASSWORD, Postgres, give_to_server};
+use crate::support::redshift::ROLE;
 use crate::support::server::Leash;
 use crate::support::source::{PASSWORD, Sql, USER};
 
@@ -31,6 +33,8 @@ const CAPTURE: Duration = Duration::from_millis(10);
 /// A database of the target that one history after the other uses.
 pub struct Target {
     pub database: Database,
+    /// What is before it.
+    pub engine: TargetEngine,
     /// A look into it.
     pub client: tokio_postgres::Client,
 }
@@ -41,9 +45,11 @@ pub struct Stage {
     pub port: u16,
     /// A look into the bucket.
     pub bucket: Bucket,
-    engine: Arc<Engine>,
+    engine: Arc<SourceEngine>,
     endpoint: String,
-    servers: [JoinHandle<()>; 2],
+    /// The lines of `[target]` that say what and where it is.
+    target: String,
+    servers: Vec<JoinHandle<()>>,
 }
 
 /// A server for histories only, which takes everybody at their word: to check passwords would take longer than all that
@@ -64,11 +70,11 @@ fn server() -> anyhow::Result<&'static Postgres> {
 
 impl Target {
     /// A new one.
-    pub async fn new() -> anyhow::Result<Self> {
+    pub async fn new(engine: TargetEngine) -> anyhow::Result<Self> {
         let database = tokio::task::spawn_blocking(server).await??.database().await?;
         let client = database.connect_as_admin().await?;
         client.batch_execute("SET client_min_messages = error").await?;
-        Ok(Self { database, client })
+        Ok(Self { database, engine, client })
     }
 
     /// Forgets all that a history left.
@@ -78,9 +84,9 @@ impl Target {
 }
 
 impl Stage {
-    /// Starts the source and the bucket.
-    pub async fn start() -> anyhow::Result<Self> {
-        let engine = Engine::start(EngineConfig {
+    /// Starts the source, the bucket, and what stands before the target.
+    pub async fn start(target: &Target) -> anyhow::Result<Self> {
+        let engine = SourceEngine::start(EngineConfig {
             database: DATABASE.to_owned(),
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
@@ -101,7 +107,18 @@ impl Stage {
             }
         });
         let endpoint = format!("http://127.0.0.1:{s3_port}");
-        Ok(Self { port, bucket: Bucket::at(&endpoint, BUCKET), engine, endpoint, servers: [source, bucket] })
+        let mut servers = vec![source, bucket];
+        let database = &target.database;
+        let target = match target.engine {
+            TargetEngine::Postgres => format!("engine = \"postgres\"\nport = {}", database.port),
+            TargetEngine::Redshift => {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                let port = listener.local_addr()?.port();
+                servers.push(cluster(listener, database, &endpoint));
+                format!("engine = \"redshift\"\nport = {port}\niam_role = \"{ROLE}\"")
+            }
+        };
+        Ok(Self { port, bucket: Bucket::at(&endpoint, BUCKET), engine, endpoint, target, servers })
     }
 
     /// Logs in to the source.
@@ -163,20 +180,38 @@ part_size = "{part_size}"
 compression = "{compression}"
 
 [target]
-engine = "postgres"
+{target}
 host = "127.0.0.1"
-port = {target_port}
-database = "{target}"
+database = "{database}"
 user = "{LOADER}"
 password = "{LOADER_PASSWORD}"
 tls = "disable"
 "#,
             port = self.port,
             endpoint = self.endpoint,
-            target_port = target.port,
-            target = target.name,
+            target = self.target,
+            database = target.name,
         )
     }
+}
+
+/// Redshift's stand-in before a database.
+fn cluster(listener: TcpListener, database: &Database, endpoint: &str) -> JoinHandle<()> {
+    let upstream = redshift::Address {
+        host: "127.0.0.1".to_owned(),
+        port: database.port,
+        user: ADMIN.to_owned(),
+        password: ADMIN_PASSWORD.to_owned(),
+        database: database.name.clone(),
+    };
+    let mut settings = redshift::Settings::new(upstream).with_user(LOADER, LOADER_PASSWORD);
+    settings.s3_endpoint = Some(endpoint.to_owned());
+    settings.roles = [(ROLE.to_owned(), (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned()))].into();
+    tokio::spawn(async move {
+        if let Err(error) = redshift::serve(listener, settings, None).await {
+            eprintln!("the warehouse ended: {error:#}");
+        }
+    })
 }
 
 impl Drop for Stage {

@@ -10,5 +10,5 @@
 
 mod dropped;
 mod field;
-mod files;
+pub mod files;
 mod given;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use super::postgres::{ADMIN, ADMIN_PASSWORD, LOADER, LOADER_PASSWORD, Postgres};
+use super::postgres::{ADMIN, ADMIN_PASSWORD, Database, LOADER, LOADER_PASSWORD, Postgres};
 use super::program;
 use super::server::{Launch, Leash, Server};
 use super::{bucket, postgres};
@@ -20,6 +20,7 @@ pub struct Redshift {
     pub port: u16,
     /// The database that it serves.
     pub database: String,
+    upstream: u16,
     server: Server,
     folder: TempDir,
 }
@@ -42,7 +43,7 @@ impl Redshift {
         }
         arguments.extend(more);
         let (server, port) = tokio::task::block_in_place(|| serve(&arguments, folder.path()))?;
-        Ok(Self { port, database: database.name, server, folder })
+        Ok(Self { port, database: database.name, upstream: database.port, server, folder })
     }
 
     /// What it wrote so far.
@@ -55,11 +56,21 @@ impl Redshift {
         Ok(std::fs::read_to_string(self.folder.path().join("audit.log"))?)
     }
 
+    /// A connection of the superuser to the PostgreSQL below.
+    pub async fn connect_upstream(&self) -> anyhow::Result<Client> {
+        Database { port: self.upstream, name: self.database.clone() }.connect_as_admin().await
+    }
+
     /// A connection of the loader.
     pub async fn connect(&self) -> anyhow::Result<Client> {
+        self.connect_as(postgres::LOADER, LOADER_PASSWORD).await
+    }
+
+    /// A connection of somebody.
+    pub async fn connect_as(&self, user: &str, password: &str) -> anyhow::Result<Client> {
         let mut options = tokio_postgres::Config::new();
         options.host("127.0.0.1").port(self.port).dbname(&self.database);
-        options.user(postgres::LOADER).password(LOADER_PASSWORD);
+        options.user(user).password(password);
         let (client, connection) = options.connect(NoTls).await.with_context(|| self.messages())?;
         tokio::spawn(connection);
         Ok(client)

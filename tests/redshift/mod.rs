@@ -1,0 +1,67 @@
+//! The whole way to Amazon Redshift, by its stand-in: what only it has, seen from outside.
+
+mod crowd;
+mod form;
+mod rights;
+mod secrets;
+mod texts;
+mod troubles;
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::support::ground::Ground;
+use crate::support::redshift::{ROLE, Redshift};
+use crate::support::source::{SourceOptions, Sql};
+
+/// A source, a bucket and a warehouse.
+struct Stage {
+    ground: Ground,
+    cluster: Redshift,
+    sql: Sql,
+    /// A look into the warehouse.
+    client: Client,
+}
+
+impl Stage {
+    /// All of schema dbo; `target` is lines of `[target]` and what follows it.
+    async fn start(target: &str) -> anyhow::Result<Self> {
+        Self::start_with(target, &[]).await
+    }
+
+    /// The same with more arguments for the warehouse.
+    async fn start_with(target: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+        let ground = Ground::start(SourceOptions::default(), &["dbo.*"]).await?;
+        let cluster = Redshift::start(&ground.s3.endpoint(), arguments).await?;
+        let (sql, client) = (ground.source.connect().await?, cluster.connect().await?);
+        let stage = Self { ground, cluster, sql, client };
+        stage.configure(&format!("iam_role = \"{ROLE}\"\n{target}"))?;
+        Ok(stage)
+    }
+
+    /// Writes a configuration with these lines of `[target]` and what follows it.
+    fn configure(&self, target: &str) -> anyhow::Result<()> {
+        let (ground, cluster) = (&self.ground, &self.cluster);
+        let usual = ground.config(&["dbo.*"]);
+        let usual = usual.replace("engine = \"postgres\"", "engine = \"redshift\"");
+        let usual = usual.replace(&format!("port = {}\n", ground.target.port), &format!("port = {}\n", cluster.port));
+        let usual = usual.replace(&ground.target.name, &cluster.database);
+        ground.write_config(&format!("{usual}{target}\n"))
+    }
+
+    /// Makes a change, and waits until the change tables have it.
+    async fn change(&mut self, sql: &str) -> anyhow::Result<()> {
+        self.sql.run(sql).await?;
+        self.sql.capture_all().await
+    }
+
+    /// Rows of the warehouse as text, cells parted by `|`, NULL as `∅`.
+    async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>> {
+        let messages = self.client.simple_query(sql).await?;
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let cells = rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect::<Vec<_>>().join("|"));
+        Ok(cells.collect())
+    }
+}
