@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use anyhow::ensure;
+use delsert::config::Engine;
 
 use crate::comparator::compare::compare_tables;
 use crate::comparator::kind::Kind;
@@ -95,7 +96,9 @@ impl Shop {
     pub async fn expect_equal(&mut self) -> anyhow::Result<()> {
         self.sql.capture_all().await?;
         self.extract_and_load().await?;
-        let report = compare_tables(&[&self.things], &self.ground.target.connect().await?).await?.expect_equal()?;
+        let report = compare_tables(&[&self.things], &self.ground.target.connect().await?, Engine::Postgres)
+            .await?
+            .expect_equal()?;
         ensure!(report.rows == self.things.len(), "not all was compared: {report}");
         Ok(())
     }

@@ -25,6 +25,7 @@ mod support;
 use std::process::ExitCode;
 
 use anyhow::ensure;
+use delsert::config::Engine;
 
 use crate::comparator::compare::compare_tables;
 use crate::stage::Stage;
@@ -117,7 +118,7 @@ async fn compare(sql: &mut support::source::Sql, target: &tokio_postgres::Client
     ensure!(source.tables.len() == SHOWN.len(), "the source has {} tables", source.tables.len());
     let mut differences = 0;
     for table in &source.tables {
-        let report = compare_tables(&[table], target).await?;
+        let report = compare_tables(&[table], target, Engine::Postgres).await?;
         let verdict = if report.count == 0 { "equal".to_owned() } else { format!("{} DIFFERENCES", report.count) };
         let (name, rows, cells) = (table.full_name(), report.rows, report.cells);
         println!("   {name:<20} {rows:>3} rows {cells:>4} cells  {verdict}");

@@ -14,7 +14,7 @@ pub enum Limit {
     Chars(u32),
     /// A text of so many bytes in UTF-8.
     Octets(u32),
-    /// At least one byte, and at most so many: an empty field is read as NULL.
+    /// At most so many bytes.
     Varbyte(u32),
     /// A signed integer of so many bytes.
     Integer(u8),
@@ -62,7 +62,6 @@ pub fn nearest(cell: Cell<'_>, limit: Limit) -> (Cell<'_>, Option<Loss>) {
         (Cell::Timestamp(days, ticks, _) | Cell::TimestampTz(days, ticks, ..), Limit::Day) => {
             (Cell::Date(days), (ticks != 0).then_some(Loss::Digits))
         }
-        (Cell::Bytes([]), Limit::Varbyte(_)) => (Cell::Null, Some(Loss::Range)),
         (Cell::Bytes(bytes), Limit::Varbyte(most)) => match bytes.get(..most as usize) {
             Some(first) if first.len() < bytes.len() => (Cell::Bytes(first), Some(Loss::Length)),
             _ => (cell, None),

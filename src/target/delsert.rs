@@ -78,26 +78,40 @@ pub fn count_operations(objects: &Objects) -> String {
     format!("SELECT {OPERATION}, count(*) FROM {} GROUP BY {OPERATION}", objects.staging)
 }
 
-/// Deletes what a batch replaces: the keys in staging, or, before a snapshot, all rows.
-pub fn delete(table: &TargetTable, objects: &Objects, kind: BatchKind) -> String {
+/// A staged column as it is.
+pub fn as_staged(_: &TargetColumn, staged: &str) -> String {
+    staged.to_owned()
+}
+
+/// Deletes what a batch replaces: the keys in staging, or, before a snapshot, all rows. `read` gives the value that a
+/// column's expression in staging stands for.
+pub fn delete(
+    table: &TargetTable,
+    objects: &Objects,
+    kind: BatchKind,
+    read: impl Fn(&TargetColumn, &str) -> String,
+) -> String {
     if kind == BatchKind::Snapshot {
         return format!("DELETE FROM {}", objects.production);
     }
     let (left, right) = (quote(&table.name), quote(&objects.staging_name));
     let equal = table.key.iter().map(|&at| {
         let column = quote(&table.columns[at].name);
-        format!("{left}.{column} = {right}.{column}")
+        format!("{left}.{column} = {}", read(&table.columns[at], &format!("{right}.{column}")))
     });
     let equal = equal.collect::<Vec<_>>().join(" AND ");
     format!("DELETE FROM {} USING {} WHERE {equal}", objects.production, objects.staging)
 }
 
-/// Inserts the rows that staging upserts.
-pub fn insert(table: &TargetTable, objects: &Objects) -> String {
+/// Inserts the rows that staging upserts, read as by [`delete`].
+pub fn insert(table: &TargetTable, objects: &Objects, read: impl Fn(&TargetColumn, &str) -> String) -> String {
     let columns = column_list(table);
+    let values = table.columns.iter().map(|column| read(column, &quote(&column.name)));
     format!(
-        "INSERT INTO {} ({columns}) SELECT {columns} FROM {} WHERE {OPERATION} = 'u'",
-        objects.production, objects.staging
+        "INSERT INTO {} ({columns}) SELECT {} FROM {} WHERE {OPERATION} = 'u'",
+        objects.production,
+        values.collect::<Vec<_>>().join(", "),
+        objects.staging
     )
 }
 
@@ -310,16 +324,16 @@ mod tests {
         let staging = format!(r#""delsert"."{}""#, objects.staging_name.replace('"', "\"\""));
         assert_eq!(objects.production, production);
         assert_eq!(objects.staging, staging);
-        assert_eq!(delete(&table, &objects, BatchKind::Snapshot), format!("DELETE FROM {production}"));
+        assert_eq!(delete(&table, &objects, BatchKind::Snapshot, as_staged), format!("DELETE FROM {production}"));
         let stage = quote(&objects.staging_name);
         assert_eq!(
-            delete(&table, &objects, BatchKind::Changes),
+            delete(&table, &objects, BatchKind::Changes, as_staged),
             format!(
                 r#"DELETE FROM {production} USING {staging} WHERE "order""lines"."line" = {stage}."line" AND "order""lines"."orderid" = {stage}."orderid""#
             )
         );
         assert_eq!(
-            insert(&table, &objects),
+            insert(&table, &objects, as_staged),
             format!(
                 r#"INSERT INTO {production} ("orderid", "line", "note") SELECT "orderid", "line", "note" FROM {staging} WHERE delsert_operation = 'u'"#
             )

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn amazon_redshift_counts_bytes_and_reads_no_empty_ones() {
+    fn amazon_redshift_counts_bytes() {
         let text = ColumnType::Text { max_chars: None, max_bytes: None };
         let decimal = ColumnType::Decimal { precision: 19, scale: 4 };
         for (column_type, sql_type, limited) in [

@@ -34,7 +34,7 @@ pub fn shape(engine: Engine, sql_type: &str) -> Shape {
 pub fn dialect(engine: Engine) -> Dialect {
     let (null, binary_prefix) = match engine {
         Engine::Postgres => ("\\N", "\\x"),
-        Engine::Redshift => (redshift::NULL, ""),
+        Engine::Redshift => (redshift::NULL, redshift::BEFORE_BYTES),
     };
     Dialect { null: null.to_owned(), binary_prefix: binary_prefix.to_owned() }
 }

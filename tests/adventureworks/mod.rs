@@ -6,6 +6,7 @@ mod values;
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use delsert::config::Engine;
 
 use self::changes::Changes;
 use crate::comparator::compare::compare;
@@ -13,6 +14,7 @@ use crate::comparator::directory;
 use crate::comparator::model::Database;
 use crate::support;
 use crate::support::ground::Ground;
+use crate::support::redshift::Redshift;
 use crate::support::source::{SourceOptions, Sql};
 
 /// Changes in all; half of them while `extract` runs.
@@ -46,16 +48,34 @@ fn the_comparator_reads_60_tables_of_244_063_rows() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn adventureworks_is_equal_at_first_and_after_5000_random_changes() -> anyhow::Result<()> {
+    is_equal(Engine::Postgres).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adventureworks_is_equal_at_redshift_too() -> anyhow::Result<()> {
+    is_equal(Engine::Redshift).await
+}
+
+async fn is_equal(engine: Engine) -> anyhow::Result<()> {
     let Some(directory) = data()? else { return Ok(()) };
     let seed = seed()?;
     let mut model = directory::read(&directory)?;
     let options =
         SourceOptions { database: "AdventureWorks".to_owned(), load: Some(directory), ..SourceOptions::default() };
     let ground = Ground::start(options, &["*"]).await?;
+    let cluster = (engine == Engine::Redshift)
+        .then(|| {
+            let before = || Redshift::before(ground.target.clone(), &ground.s3.endpoint(), &[]);
+            tokio::task::block_in_place(before)
+        })
+        .transpose()?;
+    if let Some(cluster) = &cluster {
+        ground.write_config(&cluster.config(&ground.config(&["*"])))?;
+    }
 
     let (extract, load) = ground.sync().await?;
     assert_eq!((extract.tables().len(), extract.upserts(), load.upserts()), (60, 244_063, 244_063));
-    expect_equal(&ground, &model).await?;
+    expect_equal(&ground, &model, engine).await?;
     nothing_is_done_twice(&ground).await?;
 
     let mut changes = Changes::new(seed);
@@ -66,12 +86,13 @@ async fn adventureworks_is_equal_at_first_and_after_5000_random_changes() -> any
     let rounds = change_while_extract_runs(&ground, &mut changes, &mut sql, &mut model).await?;
     eprintln!("{} changes committed, {} rolled back, {rounds} extracts beside", changes.committed, changes.rolled_back);
     until_quiet(&ground, &mut sql).await?;
-    expect_equal(&ground, &model).await?;
+    expect_equal(&ground, &model, engine).await?;
     nothing_is_done_twice(&ground).await
 }
 
-async fn expect_equal(ground: &Ground, model: &Database) -> anyhow::Result<()> {
-    let report = compare(model, &ground.target.connect().await?).await?.expect_equal()?;
+/// Amazon Redshift's tables are looked at in the PostgreSQL below its stand-in.
+async fn expect_equal(ground: &Ground, model: &Database, engine: Engine) -> anyhow::Result<()> {
+    let report = compare(model, &ground.target.connect_as_admin().await?, engine).await?.expect_equal()?;
     ensure!(report.tables == model.tables.len() && report.rows == model.row_count(), "not all was compared: {report}");
     eprintln!("{report}");
     Ok(())

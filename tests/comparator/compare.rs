@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use anyhow::Context;
+use delsert::config::Engine;
 use futures_util::StreamExt;
 use tokio_postgres::Client;
 
@@ -10,27 +11,29 @@ use super::model::{Cell, Database, Table};
 use super::report::{Finding, Report};
 
 /// Compares all tables with a target that keeps the source's names in lower case.
-pub async fn compare(source: &Database, target: &Client) -> anyhow::Result<Report> {
+pub async fn compare(source: &Database, target: &Client, engine: Engine) -> anyhow::Result<Report> {
     let tables: Vec<_> = source.tables.iter().collect();
-    compare_tables(&tables, target).await
+    compare_tables(&tables, target, engine).await
 }
 
 /// Compares these tables.
-pub async fn compare_tables(tables: &[&Table], target: &Client) -> anyhow::Result<Report> {
+pub async fn compare_tables(tables: &[&Table], target: &Client, engine: Engine) -> anyhow::Result<Report> {
     // The server's own defaults may be anything.
     let settings =
         "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET bytea_output = 'hex'; SET extra_float_digits = 1";
     target.batch_execute(settings).await?;
     let mut report = Report::default();
     for table in tables {
-        compare_table(table, target, &mut report).await.with_context(|| format!("comparing {}", table.full_name()))?;
+        compare_table(table, (target, engine), &mut report)
+            .await
+            .with_context(|| format!("comparing {}", table.full_name()))?;
     }
     Ok(report)
 }
 
-async fn compare_table(table: &Table, target: &Client, report: &mut Report) -> anyhow::Result<()> {
+async fn compare_table(table: &Table, (target, engine): (&Client, Engine), report: &mut Report) -> anyhow::Result<()> {
     report.tables += 1;
-    if !compare_shape(table, target, report).await? {
+    if !compare_shape(table, (target, engine), report).await? {
         return Ok(());
     }
     let columns: Vec<_> = table.columns.iter().map(|column| quoted(&column.name)).collect();
@@ -55,7 +58,11 @@ async fn compare_table(table: &Table, target: &Client, report: &mut Report) -> a
 }
 
 /// Whether the target has the table with exactly the source's columns; a wrong type is reported, and the cells compared.
-async fn compare_shape(table: &Table, target: &Client, report: &mut Report) -> anyhow::Result<bool> {
+async fn compare_shape(
+    table: &Table,
+    (target, engine): (&Client, Engine),
+    report: &mut Report,
+) -> anyhow::Result<bool> {
     let query = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_attribute a
                  JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
@@ -76,7 +83,11 @@ async fn compare_shape(table: &Table, target: &Client, report: &mut Report) -> a
             }
             Some(at) => {
                 let (_, kind) = found.swap_remove(at);
-                if !column.kind.may_be(&kind) {
+                let fits = match engine {
+                    Engine::Postgres => column.kind.may_be(&kind),
+                    Engine::Redshift => column.kind.may_be_at_redshift(&kind),
+                };
+                if !fits {
                     problem(format!("column {name} is {kind} in the target, but {:?} in the source", column.kind));
                 }
             }
@@ -200,7 +211,7 @@ mod tests {
               {damage}"
         );
         target.batch_execute(&sql).await?;
-        let report = compare_tables(&[&source()?], &target).await?;
+        let report = compare_tables(&[&source()?], &target, Engine::Postgres).await?;
         assert_eq!(report.count, report.findings.len());
         Ok(report.findings.iter().map(ToString::to_string).collect())
     }

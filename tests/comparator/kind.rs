@@ -102,6 +102,21 @@ impl Kind {
         target.replace("(6)", "") == wanted || (wanted == "text" && self.fits_varchar(target))
     }
 
+    /// Whether it is the one that the mapping asks for at Amazon Redshift, as its stand-in has it below: characters are
+    /// counted in bytes, and what a decimal of 19 digits does not hold one of 20 does.
+    pub fn may_be_at_redshift(self, target: &str) -> bool {
+        let bytes = |units: usize| target == format!("character varying({})", (3 * units).min(65_535));
+        match self {
+            Self::Char(length) | Self::NChar(length) => bytes(length),
+            Self::VarChar(length) | Self::NVarChar(length) => bytes(length.unwrap_or(65_535)),
+            Self::Xml => bytes(65_535),
+            Self::Money => target == "numeric(20,4)",
+            Self::Decimal(19, scale) => target == format!("numeric(20,{scale})"),
+            Self::UniqueIdentifier => target == "character(36)",
+            other => other.may_be(target),
+        }
+    }
+
     fn fits_varchar(self, target: &str) -> bool {
         let length = target.strip_prefix("character varying(").and_then(|rest| rest.strip_suffix(')')?.parse().ok());
         match self {

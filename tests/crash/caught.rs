@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use delsert::config::Engine;
 
 use super::scene::Scene;
 use crate::rules::watched::WatchedShop;
@@ -27,8 +28,8 @@ pub enum End {
 }
 
 /// Catches the scene's task at a point, so many times after it passed; then, after its retry, one quiet round must set all right.
-pub async fn run(scene: Scene, point: &str, time: u32, end: End) -> anyhow::Result<()> {
-    let mut shop = scene.set().await?;
+pub async fn run((scene, engine): (Scene, Engine), point: &str, time: u32, end: End) -> anyhow::Result<()> {
+    let mut shop = scene.set(engine).await?;
     let how = match end {
         End::Die => "die",
         End::Lose => "lose",
@@ -61,7 +62,7 @@ pub async fn run(scene: Scene, point: &str, time: u32, end: End) -> anyhow::Resu
 /// An extract is frozen before its manifest, overtaken, and killed as it removes its own parts.
 pub async fn loser_dies() -> anyhow::Result<()> {
     let scene = Scene::ExtractSnapshot;
-    let mut shop = scene.set().await?;
+    let mut shop = scene.set(Engine::Postgres).await?;
     let mut loser = start(&shop, scene, "parts-verified=1*return(freeze);object-removed=1*return(die)")?;
     frozen(&mut loser).await?;
     // The winner removes what its rivals left, the loser's parts included: it must leave the loser one to remove.

@@ -18,6 +18,7 @@ mod scene;
 mod matrix {
     use std::collections::BTreeSet;
 
+    use delsert::config::Engine;
     use delsert::crash::Step;
 
     use super::caught::{self, End};
@@ -25,11 +26,15 @@ mod matrix {
 
     /// Takes a scene through all its points in all ways.
     async fn all_points(scene: Scene) -> anyhow::Result<()> {
+        all_points_at(Engine::Postgres, scene).await
+    }
+
+    async fn all_points_at(engine: Engine, scene: Scene) -> anyhow::Result<()> {
         for step in scene.steps() {
             for time in 1..=scene.times(*step) {
                 for end in [End::Die, End::Lose, End::Freeze] {
-                    let name = format!("{scene:?}, {end:?} after {} {time}", step.name());
-                    let result = Box::pin(caught::run(scene, step.name(), time, end)).await;
+                    let name = format!("{engine:?}, {scene:?}, {end:?} after {} {time}", step.name());
+                    let result = Box::pin(caught::run((scene, engine), step.name(), time, end)).await;
                     result.map_err(|error| error.context(name))?;
                 }
             }
@@ -112,6 +117,41 @@ mod matrix {
     #[tokio::test(flavor = "multi_thread")]
     async fn r7_r8_a_resync() -> anyhow::Result<()> {
         all_points(Scene::Resync).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_the_first_check_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::FirstCheck).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_check_that_applies_what_is_pending_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::CheckPending).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_an_extract_of_a_window_for_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::ExtractWindow).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_load_of_an_added_column_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::LoadBackfill).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_load_of_a_snapshot_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::LoadSnapshot).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_load_of_windows_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::LoadWindows).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_load_after_a_resync_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::LoadResync).await
     }
 
     /// Frozen before its manifest, overtaken, and killed while it removes its own parts.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use bytes::Bytes;
+use delsert::config::Engine;
 use delsert::crash::Step;
 use uuid::Uuid;
 
@@ -132,9 +133,12 @@ impl Scene {
         }
     }
 
-    /// Sets it.
-    pub async fn set(self) -> anyhow::Result<WatchedShop> {
+    /// Sets it before such a target.
+    pub async fn set(self, engine: Engine) -> anyhow::Result<WatchedShop> {
         let mut shop = WatchedShop::unchecked().await?;
+        if engine == Engine::Redshift {
+            shop.stage.put_redshift_before()?;
+        }
         configure(&shop, self == Self::ExtractGap)?;
         if self == Self::FirstCheck {
             return Ok(shop);

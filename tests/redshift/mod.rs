@@ -10,7 +10,7 @@ mod troubles;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::support::ground::Ground;
-use crate::support::redshift::{ROLE, Redshift};
+use crate::support::redshift::Redshift;
 use crate::support::source::{SourceOptions, Sql};
 
 /// A source, a bucket and a warehouse.
@@ -31,21 +31,17 @@ impl Stage {
     /// The same with more arguments for the warehouse.
     async fn start_with(target: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let ground = Ground::start(SourceOptions::default(), &["dbo.*"]).await?;
-        let cluster = Redshift::start(&ground.s3.endpoint(), arguments).await?;
+        let cluster = Redshift::before(ground.target.clone(), &ground.s3.endpoint(), arguments)?;
         let (sql, client) = (ground.source.connect().await?, cluster.connect().await?);
         let stage = Self { ground, cluster, sql, client };
-        stage.configure(&format!("iam_role = \"{ROLE}\"\n{target}"))?;
+        stage.configure(target)?;
         Ok(stage)
     }
 
     /// Writes a configuration with these lines of `[target]` and what follows it.
     fn configure(&self, target: &str) -> anyhow::Result<()> {
-        let (ground, cluster) = (&self.ground, &self.cluster);
-        let usual = ground.config(&["dbo.*"]);
-        let usual = usual.replace("engine = \"postgres\"", "engine = \"redshift\"");
-        let usual = usual.replace(&format!("port = {}\n", ground.target.port), &format!("port = {}\n", cluster.port));
-        let usual = usual.replace(&ground.target.name, &cluster.database);
-        ground.write_config(&format!("{usual}{target}\n"))
+        let usual = self.cluster.config(&self.ground.config(&["dbo.*"]));
+        self.ground.write_config(&format!("{usual}{target}\n"))
     }
 
     /// Makes a change, and waits until the change tables have it.

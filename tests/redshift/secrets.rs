@@ -23,7 +23,12 @@ async fn r11_keys_go_into_copy_alone_and_only_without_a_role() -> anyhow::Result
         ensure!(!statements.contains(secret), "{secret} was in a statement");
     }
 
-    stage.configure("")?;
+    let with = |role: &str| -> anyhow::Result<()> {
+        let config = std::fs::read_to_string(stage.ground.config_path())?;
+        let given = config.lines().map(|line| if line.starts_with("iam_role") { role } else { line });
+        stage.ground.write_config(&given.collect::<Vec<_>>().join("\n"))
+    };
+    with("")?;
     stage.ground.environment.push(("RUST_LOG".to_owned(), "trace".to_owned()));
     stage.change("INSERT INTO dbo.Things VALUES (2, N'two')").await?;
     let mut said = String::new();
@@ -49,9 +54,11 @@ async fn r11_keys_go_into_copy_alone_and_only_without_a_role() -> anyhow::Result
 async fn a_role_by_default_and_a_password_that_cannot_be_given() -> anyhow::Result<()> {
     let mut stage = Stage::start_with("", &["--sha256-user", "modern"]).await?;
     stage.sql.run("CREATE TABLE dbo.Things (Id int NOT NULL PRIMARY KEY)").await?;
-    stage.configure("iam_role = \"default\"")?;
+    let config = std::fs::read_to_string(stage.ground.config_path())?;
+    let config = config.replace(&format!("iam_role = \"{ROLE}\""), "iam_role = \"default\"");
+    stage.ground.write_config(&config)?;
     stage.ground.sync().await?;
-    let modern = std::fs::read_to_string(stage.ground.config_path())?.replace("user = \"loader\"", "user = \"modern\"");
+    let modern = config.replace("user = \"loader\"", "user = \"modern\"");
     stage.ground.write_config(&modern)?;
     let load = stage.ground.task(&["load"]).await?.expect(3)?;
     ensure!(load.stderr.contains("in a form of its own") && load.stderr.contains("PASSWORD 'md5"), "{}", load.stderr);

@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use crate::support::bucket::{ACCESS_KEY, SECRET_KEY};
 use crate::support::ground::{BUCKET, PREFIX, SYNC, environment};
 use crate::support::postgres::{Database, LOADER, LOADER_PASSWORD, Postgres};
+use crate::support::redshift::Redshift;
 use crate::support::server::Leash;
 use crate::support::source::{self, Source, SourceOptions, Sql};
 use crate::support::task::{self, Outcome, Running};
@@ -47,6 +48,8 @@ pub struct Stage {
     pub endpoint: String,
     /// A database of its own in the shared PostgreSQL.
     pub target: Database,
+    /// Redshift's stand-in before it, where the test is of that.
+    pub cluster: Option<Redshift>,
     /// What `delsert` finds in its environment.
     pub environment: Vec<(String, String)>,
     folder: TempDir,
@@ -73,7 +76,8 @@ impl Stage {
             serve_with(listener, objects, keys).await
         });
         let environment = environment();
-        let stage = Self { source: None, store, endpoint, target, environment, folder, server: Some(server) };
+        let stage =
+            Self { source: None, store, endpoint, target, cluster: None, environment, folder, server: Some(server) };
         stage.configure(|text| text)?;
         Ok(stage)
     }
@@ -92,6 +96,13 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Puts Redshift's stand-in before the target.
+    pub fn put_redshift_before(&mut self) -> anyhow::Result<()> {
+        let before = || Redshift::before(self.target.clone(), &self.endpoint, &[]);
+        self.cluster = Some(tokio::task::block_in_place(before)?);
+        self.configure(|text| text)
+    }
+
     /// A T-SQL connection.
     pub async fn sql(&self) -> anyhow::Result<Sql> {
         self.source.as_ref().context("this stage has no source")?.connect().await
@@ -99,7 +110,7 @@ impl Stage {
 
     /// The usual configuration.
     pub fn config(&self) -> String {
-        format!(
+        let usual = format!(
             r#"[sync]
 name = "{SYNC}"
 
@@ -136,7 +147,8 @@ lock_timeout = "60s"
             endpoint = self.endpoint,
             target_port = self.target.port,
             target_database = self.target.name,
-        )
+        );
+        self.cluster.as_ref().map_or(usual.clone(), |cluster| cluster.config(&usual))
     }
 
     /// Writes the usual configuration, changed.

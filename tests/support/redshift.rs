@@ -29,7 +29,11 @@ impl Redshift {
     /// Starts one before a new database; `bucket` is where `s3://` goes.
     pub async fn start(bucket: &str, more: &[&str]) -> anyhow::Result<Self> {
         let shared = tokio::task::block_in_place(Postgres::shared)?;
-        let database = shared.database().await?;
+        Self::before(shared.database().await?, bucket, more)
+    }
+
+    /// Starts one before a database that is there.
+    pub fn before(database: Database, bucket: &str, more: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("delsert-redshift-").tempdir()?;
         let upstream = format!("postgres://{ADMIN}:{ADMIN_PASSWORD}@127.0.0.1:{}/{}", database.port, database.name);
         let user = format!("{LOADER}:{LOADER_PASSWORD}");
@@ -44,6 +48,13 @@ impl Redshift {
         arguments.extend(more);
         let (server, port) = tokio::task::block_in_place(|| serve(&arguments, folder.path()))?;
         Ok(Self { port, database: database.name, upstream: database.port, server, folder })
+    }
+
+    /// A configuration that names the database below, naming this before it.
+    pub fn config(&self, usual: &str) -> String {
+        let (below, here) = (format!("port = {}\n", self.upstream), format!("port = {}\n", self.port));
+        let engine = format!("engine = \"redshift\"\niam_role = \"{ROLE}\"");
+        usual.replace("engine = \"postgres\"", &engine).replace(&below, &here)
     }
 
     /// What it wrote so far.

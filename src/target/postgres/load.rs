@@ -267,13 +267,13 @@ impl<'a> PostgresLoad<'a> {
         if first {
             self.reshape(&occasion).await?;
         }
-        let delete = delsert::delete(self.table, &self.objects, manifest.kind);
+        let delete = delsert::delete(self.table, &self.objects, manifest.kind, delsert::as_staged);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
         crash::after(Step::KeysDeleted)?;
         if !first {
             self.reshape(&occasion).await?;
         }
-        let insert = delsert::insert(self.table, &self.objects);
+        let insert = delsert::insert(self.table, &self.objects, delsert::as_staged);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
         if inserted != manifest.upserts {
             let (production, upserts) = (&self.objects.production, manifest.upserts);

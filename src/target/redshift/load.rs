@@ -11,13 +11,13 @@ use tokio_postgres::types::{ToSql, Type};
 use super::copy::Copier;
 use super::reshape::{self, Occasion};
 use super::shape::{self, Relation};
-use super::{Redshift, adopt, objects, prepare, read_watermark};
+use super::{Redshift, adopt, objects, prepare, read_watermark, staging};
 use crate::bucket::Bucket;
 use crate::config::{OnExistingRows, RedshiftOptions};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
-use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, quote};
+use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::{Session, milliseconds};
 use crate::target::{Applied, Load, TargetTable, Watermark, refusal};
@@ -134,7 +134,7 @@ impl<'a> RedshiftLoad<'a> {
         delsert::check_next(self.table, &self.watermark, manifest)?;
         let production = self.production().await?;
         self.spare_foreign_rows().await?;
-        self.run("make staging", &self.create_staging(&production)).await?;
+        self.run("make staging", &staging::create(self.table, &self.objects, &production)).await?;
         if !manifest.parts.is_empty() {
             let copier = Copier::new(&self.transaction, self.server, self.options, self.table, &self.objects);
             copier.copy(manifest, bucket).await?;
@@ -146,21 +146,6 @@ impl<'a> RedshiftLoad<'a> {
         crash::after(Step::WatermarkMoved)?;
         self.run("drop staging", &format!("DROP TABLE {}", self.objects.staging)).await?;
         Ok(applied)
-    }
-
-    /// Staging holds deletes too, of which only the key is known: no column of it is NOT NULL. Rows are where those of
-    /// production are that they are joined with.
-    fn create_staging(&self, production: &Relation) -> String {
-        let columns = self.table.columns.iter().map(|column| format!(", {} {}", quote(&column.name), column.sql_type));
-        let in_key = |name: &String| self.table.key.iter().any(|&at| self.table.columns[at].name == *name);
-        let distributing = production.columns.iter().find(|present| present.distributes && in_key(&present.name));
-        let distribution =
-            distributing.map_or("DISTSTYLE EVEN".to_owned(), |column| format!("DISTKEY ({})", quote(&column.name)));
-        format!(
-            "CREATE TEMP TABLE {} ({OPERATION} varchar(1){}) {distribution}",
-            self.objects.staging,
-            columns.collect::<String>()
-        )
     }
 
     /// Compares what staging holds with what the manifest says.
@@ -190,13 +175,13 @@ impl<'a> RedshiftLoad<'a> {
         if first {
             self.reshape(&occasion).await?;
         }
-        let delete = delsert::delete(self.table, &self.objects, manifest.kind);
+        let delete = delsert::delete(self.table, &self.objects, manifest.kind, staging::read);
         let deleted = self.execute(&format!("delete from {}", self.objects.production), &delete).await?;
         crash::after(Step::KeysDeleted)?;
         if !first {
             self.reshape(&occasion).await?;
         }
-        let insert = delsert::insert(self.table, &self.objects);
+        let insert = delsert::insert(self.table, &self.objects, staging::read);
         let inserted = self.execute(&format!("insert into {}", self.objects.production), &insert).await?;
         if inserted != manifest.upserts {
             let (production, upserts) = (&self.objects.production, manifest.upserts);

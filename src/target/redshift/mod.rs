@@ -12,6 +12,7 @@
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
 //! | [`load`] | the one transaction of a load |
+//! | [`staging`] | the temporary table that parts are copied to |
 //! | [`copy`] | the parts on their way into staging, by the server itself |
 //! | [`detail`] | what the server tells of a row that it did not take |
 //! | [`upkeep`] | statistics and sorting, after the commit |
@@ -25,6 +26,7 @@ pub mod load;
 pub mod prepare;
 pub mod reshape;
 pub mod shape;
+pub mod staging;
 pub mod upkeep;
 
 use std::time::Duration;

@@ -8,6 +8,9 @@ use crate::table::ColumnType;
 /// What stands for NULL. Without a backslash, which a literal may take for the beginning of an escape.
 pub const NULL: &str = "~NULL~";
 
+/// The byte before all bytes, in hexadecimal digits, lest a field be empty: that is read as NULL.
+pub const BEFORE_BYTES: &str = "00";
+
 /// The most bytes of a row that COPY reads.
 pub const LONGEST_ROW: usize = 4 << 20;
 
@@ -15,8 +18,8 @@ pub const LONGEST_ROW: usize = 4 << 20;
 const LONGEST_TEXT: u32 = 65_535;
 const LONGEST_CHAR: u32 = 4096;
 
-/// The most bytes of a VARBYTE in every version of the service.
-const LONGEST_BYTES: u32 = 1_024_000;
+/// The most bytes of a VARBYTE in every version of the service, but for the one that stands before them in staging.
+const LONGEST_BYTES: u32 = 1_023_999;
 
 /// The most digits of a DECIMAL after the point.
 const LARGEST_SCALE: u8 = 37;
@@ -117,7 +120,7 @@ mod tests {
             (text(Some(30_000), Some(90_000)), "varchar(65535)"),
             (text(None, None), "varchar(65535)"),
             (ColumnType::Binary { max_bytes: Some(8) }, "varbyte(8)"),
-            (ColumnType::Binary { max_bytes: None }, "varbyte(1024000)"),
+            (ColumnType::Binary { max_bytes: None }, "varbyte(1023999)"),
             (ColumnType::Uuid, "char(36)"),
             (ColumnType::Json, "varchar(65535)"),
         ] {

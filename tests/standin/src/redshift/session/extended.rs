@@ -79,8 +79,11 @@ impl Session {
         if self.transaction.has_failed() && !transaction::ends_block(&statement) {
             return Err(SqlError::block_failed().into());
         }
-        let prepared = self.described(statement, given).await?;
-        self.prepared.insert(name, prepared);
+        let deadline = self.guard();
+        let described = self.described(statement, given).await;
+        drop(deadline);
+        self.take_late_cancels().await?;
+        self.prepared.insert(name, described?);
         wire::put(&mut self.out, b'1', |_| {});
         Ok(())
     }
