@@ -42,6 +42,8 @@ impl Warehouse for Cluster {
     async fn create(bucket: &str) -> anyhow::Result<Self> {
         let standin = redshift::Redshift::start(bucket, &[]).await?;
         let client = standin.connect().await?;
+        // The server's own default may be less, which rounds what is shown.
+        client.batch_execute("SET extra_float_digits TO 2").await?;
         Ok(Self { standin, client })
     }
 
@@ -81,5 +83,14 @@ contract! {
         r4_waiting_for_the_lock_is_bounded,
         a_load_that_is_given_up_frees_the_table,
         a_table_that_was_dropped_begins_anew,
+    }
+    damage {
+        a_part_cut_short_grown_or_gone_is_noticed,
+        a_part_that_is_anothers_is_noticed,
+    }
+    values {
+        texts_arrive_as_they_are,
+        floats_arrive_bit_by_bit,
+        times_arrive_whatever_the_servers_zone,
     }
 }
