@@ -63,6 +63,8 @@ async fn mapped_tasks_share_one_moment_while_writes_go_on() -> anyhow::Result<()
     }
     ensure!(stop.send(()).is_ok(), "the writer failed");
     ensure!(i64::from(writer.await??) > before, "nothing was written after the cut");
+    // What is captured later would move the cut between the two tasks.
+    sql.capture_all().await?;
     // A table beyond the cut does not stand at it.
     let all = stage.task(&["extract"]).await?.expect(0)?.summary()?;
     let cut = all.0["cut"].as_str().context("no cut")?.to_owned();
