@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use crate::config::{Config, SchemaMap, literal as literal_of_config};
 use crate::digest;
 use crate::error::{Error, Kind, Result};
-use crate::manifest::{BatchKind, Manifest};
+use crate::manifest::BatchKind;
 use crate::table::{Table, TableName, same_but_for_case};
-use crate::target::{TargetColumn, TargetTable, Watermark, types};
+use crate::target::{TargetColumn, TargetTable, types};
 
 /// The schema of `delsert`'s own tables.
 pub const SCHEMA: &str = "delsert";
@@ -128,44 +128,6 @@ pub fn move_watermark(objects: &Objects, now: &str) -> String {
          WHERE sync = $5 AND generation = $6 AND sequence = $7",
         objects.mark
     )
-}
-
-/// Refuses what cannot be a table's next batch, before anything is touched.
-///
-/// # Errors
-/// [`Kind::Internal`]: whoever chose the batch is wrong.
-pub fn check_next(table: &TargetTable, watermark: &Watermark, manifest: &Manifest) -> Result<()> {
-    let (theirs, ours) = (manifest.table.columns.len(), table.columns.len());
-    if theirs != ours {
-        return Err(Error::new(Kind::Internal, format!("a batch of {theirs} columns for a table placed with {ours}")));
-    }
-    let (batch, mark) = ((manifest.generation, manifest.sequence), (watermark.generation, watermark.sequence));
-    if batch <= mark {
-        let message = format!("batch {}/{} is applied: the watermark is {}/{}", batch.0, batch.1, mark.0, mark.1);
-        return Err(Error::new(Kind::Internal, message));
-    }
-    Ok(())
-}
-
-/// Compares what staging holds, counted as upserts, deletes and others, with what the manifest says.
-///
-/// # Errors
-/// [`Kind::PartDamaged`].
-pub fn check_counts(manifest: &Manifest, (upserts, deletes, others): (u64, u64, u64)) -> Result<()> {
-    if (upserts, deletes, others) == (manifest.upserts, manifest.deletes, 0) {
-        return Ok(());
-    }
-    let message = format!(
-        "the parts of batch {}/{} hold {upserts} upserts, {deletes} deletes and {others} other rows; the manifest says {} and {}",
-        manifest.generation, manifest.sequence, manifest.upserts, manifest.deletes
-    );
-    Err(Error::new(Kind::PartDamaged, message).advice("Nothing was applied. Run 'delsert resync' for the table"))
-}
-
-/// A part that is not what was written.
-pub fn damaged(key: &str, what: &str) -> Error {
-    Error::new(Kind::PartDamaged, format!("part '{key}' {what}"))
-        .advice("Nothing was applied. Restore the object as it was written, or run 'delsert resync' for the table")
 }
 
 /// What of an engine names depend on.

@@ -2,9 +2,10 @@
 //!
 //! A target knows neither sources nor the ledger. It is given a manifest and the bucket, and applies the batch in one
 //! transaction with its watermark. Names, types and SQL of an engine live with that engine; what engines share lives
-//! in [`delsert`], [`types`], [`fits`] and [`refusal`], and what speaks PostgreSQL's protocol in [`pgwire`].
+//! in [`delsert`], [`batch`], [`types`], [`fits`] and [`refusal`], and what speaks PostgreSQL's protocol in [`pgwire`].
 
 pub mod any;
+pub mod batch;
 pub mod delsert;
 pub mod fits;
 pub mod pgwire;

@@ -14,7 +14,8 @@ use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Encoding, Part};
 use crate::target::TargetTable;
-use crate::target::delsert::{OPERATION, Objects, column_list, damaged, literal};
+use crate::target::batch::damaged;
+use crate::target::delsert::{OPERATION, Objects, column_list, literal};
 use crate::target::pgwire::failure::Server;
 
 /// How much is sent at a time.

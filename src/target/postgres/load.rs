@@ -18,6 +18,7 @@ use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
+use crate::target::batch::{self, Progress};
 use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::milliseconds;
@@ -47,8 +48,7 @@ pub struct PostgresLoad<'a> {
     table: &'a TargetTable,
     objects: Objects,
     watermark: Watermark,
-    /// A batch was begun and did not get through: there is nothing to commit.
-    broken: bool,
+    progress: Progress,
 }
 
 impl<'a> PostgresLoad<'a> {
@@ -77,12 +77,13 @@ impl<'a> PostgresLoad<'a> {
                     "Another load or check of this table holds it, or a session that someone left open: wait for it, or look in pg_locks for {}",
                     objects.mark
                 )),
-                "42P01" | "3F000" => no_watermark(&objects),
+                "42P01" | "3F000" => batch::no_watermark(&objects),
                 _ => server.owned_by(failed, SCHEMA, &objects.mark),
             }
         })?;
-        let watermark = read_watermark(&transaction, server, table).await?.ok_or_else(|| no_watermark(&objects))?;
-        Ok(Self { transaction, server, table, objects, watermark, broken: false })
+        let watermark =
+            read_watermark(&transaction, server, table).await?.ok_or_else(|| batch::no_watermark(&objects))?;
+        Ok(Self { transaction, server, table, objects, watermark, progress: Progress::default() })
     }
 
     fn staging(&self) -> Staging<'_> {
@@ -115,9 +116,7 @@ impl<'a> PostgresLoad<'a> {
         self.run(&format!("lock {name}"), &format!("LOCK TABLE {name} IN {mode} MODE")).await?;
         let found = attached::find(&self.transaction, self.table).await;
         let found = found.map_err(|error| self.failed(&format!("look up {name}"), &error))?;
-        let gone =
-            || Error::new(Kind::TargetShape, format!("{name} is gone")).advice("Run 'delsert check', which makes it");
-        let production = found.ok_or_else(gone)?;
+        let production = found.ok_or_else(|| batch::no_production(&self.objects))?;
         let hindrances = adopt::hindrances(&production, self.table);
         if !hindrances.is_empty() {
             return Err(refusal::refusal(name, &hindrances));
@@ -185,7 +184,7 @@ impl<'a> PostgresLoad<'a> {
                 _ => others += count.unsigned_abs(),
             }
         }
-        delsert::check_counts(manifest, (upserts, deletes, others))
+        batch::check_counts(manifest, (upserts, deletes, others))
     }
 
     async fn execute(&self, doing: &str, statement: &str) -> Result<u64> {
@@ -201,10 +200,6 @@ impl<'a> PostgresLoad<'a> {
     }
 
     async fn move_watermark(&mut self, manifest: &Manifest) -> Result<()> {
-        let number = |value: u64| {
-            i64::try_from(value)
-                .map_err(|_| Error::new(Kind::Internal, format!("{value} is no generation or sequence")))
-        };
         let statement = delsert::move_watermark(&self.objects, "clock_timestamp()");
         let position = manifest.window.to.to_string();
         let moved = self
@@ -212,27 +207,22 @@ impl<'a> PostgresLoad<'a> {
             .execute(
                 &statement,
                 &[
-                    &number(manifest.generation)?,
-                    &number(manifest.sequence)?,
+                    &batch::number(manifest.generation)?,
+                    &batch::number(manifest.sequence)?,
                     &position,
                     &manifest.attempt,
                     &self.table.sync,
-                    &number(self.watermark.generation)?,
-                    &number(self.watermark.sequence)?,
+                    &batch::number(self.watermark.generation)?,
+                    &batch::number(self.watermark.sequence)?,
                 ],
             )
             .await
             .map_err(|error| self.failed("move the watermark", &error))?;
-        if moved != 1 {
-            let message = format!("the watermark in {} changed under the lock: {moved} rows moved", self.objects.mark);
-            return Err(Error::new(Kind::TargetBusy, message)
-                .advice("Nothing was applied. Nothing but delsert may write that table; run the task again"));
-        }
-        Ok(())
+        batch::check_moved(&self.objects, moved)
     }
 
     async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
-        delsert::check_next(self.table, &self.watermark, manifest)?;
+        batch::check_next(self.table, &self.watermark, manifest)?;
         let types = shape::wanted(&self.transaction, self.server, self.table).await?;
         key::check(&self.transaction, self.server, self.table, &types).await?;
         // Once more under the lock: this look only spares the copying.
@@ -289,33 +279,20 @@ impl<'a> PostgresLoad<'a> {
     }
 }
 
-fn no_watermark(objects: &Objects) -> Error {
-    Error::new(Kind::TargetShape, format!("there is no watermark table {}", objects.mark))
-        .advice("Run 'delsert check', which makes it")
-}
-
 impl Load for PostgresLoad<'_> {
     fn watermark(&self) -> &Watermark {
         &self.watermark
     }
 
     async fn apply(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
-        if self.broken {
-            return Err(Error::new(Kind::Internal, "a batch was applied in a transaction that had failed")
-                .on(&self.table.source_name));
-        }
-        self.broken = true;
+        self.progress.begin(self.table)?;
         let applied = self.apply_within(manifest, bucket).await.map_err(|error| error.on(&self.table.source_name))?;
-        self.broken = false;
+        self.progress.end();
         Ok(applied)
     }
 
     async fn commit(self) -> Result<()> {
-        if self.broken {
-            // The server would answer COMMIT in a failed transaction with a rollback, and no error.
-            return Err(Error::new(Kind::Internal, "a commit was asked for after a failure; nothing was applied")
-                .on(&self.table.source_name));
-        }
+        self.progress.check(self.table)?;
         let Self { transaction, server, table, .. } = self;
         transaction.commit().await.map_err(|error| server.not_committed(&error).on(&table.source_name))
     }

@@ -10,7 +10,8 @@ use crate::config::{Compression, RedshiftOptions};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Part};
 use crate::target::TargetTable;
-use crate::target::delsert::{OPERATION, Objects, column_list, damaged};
+use crate::target::batch::damaged;
+use crate::target::delsert::{OPERATION, Objects, column_list};
 use crate::target::pgwire::failure::Server;
 
 /// The end of the key of an attempt's list of parts.

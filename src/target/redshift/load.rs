@@ -17,6 +17,7 @@ use crate::config::{OnExistingRows, RedshiftOptions};
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
+use crate::target::batch::{self, Progress};
 use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::{Session, milliseconds};
@@ -39,8 +40,7 @@ pub struct RedshiftLoad<'a> {
     table: &'a TargetTable,
     objects: Objects,
     watermark: Watermark,
-    /// A batch was begun and did not get through: there is nothing to commit.
-    broken: bool,
+    progress: Progress,
 }
 
 impl<'a> RedshiftLoad<'a> {
@@ -69,14 +69,24 @@ impl<'a> RedshiftLoad<'a> {
                         "Another load or check of this table holds it, or a session that someone left open: wait for it, or look in svv_transactions for {}",
                         objects.mark
                     )),
-                    "42P01" | "3F000" => no_watermark(&objects),
+                    "42P01" | "3F000" => batch::no_watermark(&objects),
                     _ => server.owned_by(failed, SCHEMA, &objects.mark),
                 }
             })?;
         }
-        let watermark = read_watermark(&transaction, server, table).await?.ok_or_else(|| no_watermark(&objects))?;
+        let watermark =
+            read_watermark(&transaction, server, table).await?.ok_or_else(|| batch::no_watermark(&objects))?;
         let lock_timeout = *lock_timeout;
-        Ok(Self { transaction, server, options, lock_timeout, table, objects, watermark, broken: false })
+        Ok(Self {
+            transaction,
+            server,
+            options,
+            lock_timeout,
+            table,
+            objects,
+            watermark,
+            progress: Progress::default(),
+        })
     }
 
     async fn run(&self, doing: &str, statement: &str) -> Result<()> {
@@ -123,15 +133,13 @@ impl<'a> RedshiftLoad<'a> {
         let name = &self.objects.production;
         let found = shape::find(&self.transaction, &self.table.schema, &self.table.name).await;
         let found = found.map_err(|error| self.failed(&format!("look up {name}"), &error))?;
-        let production = found.ok_or_else(|| {
-            Error::new(Kind::TargetShape, format!("{name} is gone")).advice("Run 'delsert check', which makes it")
-        })?;
+        let production = found.ok_or_else(|| batch::no_production(&self.objects))?;
         let hindrances = adopt::hindrances(&production);
         if hindrances.is_empty() { Ok(production) } else { Err(refusal::refusal(name, &hindrances)) }
     }
 
     async fn apply_within(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
-        delsert::check_next(self.table, &self.watermark, manifest)?;
+        batch::check_next(self.table, &self.watermark, manifest)?;
         let production = self.production().await?;
         self.spare_foreign_rows().await?;
         self.run("make staging", &staging::create(self.table, &self.objects, &production)).await?;
@@ -163,7 +171,7 @@ impl<'a> RedshiftLoad<'a> {
                 _ => others += count.unsigned_abs(),
             }
         }
-        delsert::check_counts(manifest, (upserts, deletes, others))
+        batch::check_counts(manifest, (upserts, deletes, others))
     }
 
     /// Deletes what staging replaces and inserts what it brings.
@@ -222,14 +230,10 @@ impl<'a> RedshiftLoad<'a> {
     }
 
     async fn move_watermark(&self, manifest: &Manifest) -> Result<()> {
-        let number = |value: u64| {
-            i64::try_from(value)
-                .map_err(|_| Error::new(Kind::Internal, format!("{value} is no generation or sequence")))
-        };
         let statement = delsert::move_watermark(&self.objects, "getdate()");
         let (position, attempt) = (manifest.window.to.to_string(), manifest.attempt.to_string());
-        let (generation, sequence) = (number(manifest.generation)?, number(manifest.sequence)?);
-        let (from, after) = (number(self.watermark.generation)?, number(self.watermark.sequence)?);
+        let (generation, sequence) = (batch::number(manifest.generation)?, batch::number(manifest.sequence)?);
+        let (from, after) = (batch::number(self.watermark.generation)?, batch::number(self.watermark.sequence)?);
         let values: [(&(dyn ToSql + Sync), Type); 7] = [
             (&generation, Type::INT8),
             (&sequence, Type::INT8),
@@ -241,18 +245,8 @@ impl<'a> RedshiftLoad<'a> {
         ];
         let moved = self.transaction.execute_typed(&statement, &values);
         let moved = moved.await.map_err(|error| self.failed("move the watermark", &error))?;
-        if moved != 1 {
-            let message = format!("the watermark in {} changed under the lock: {moved} rows moved", self.objects.mark);
-            return Err(Error::new(Kind::TargetBusy, message)
-                .advice("Nothing was applied. Nothing but delsert may write that table; run the task again"));
-        }
-        Ok(())
+        batch::check_moved(&self.objects, moved)
     }
-}
-
-fn no_watermark(objects: &Objects) -> Error {
-    Error::new(Kind::TargetShape, format!("there is no watermark table {}", objects.mark))
-        .advice("Run 'delsert check', which makes it")
 }
 
 impl Load for RedshiftLoad<'_> {
@@ -261,23 +255,17 @@ impl Load for RedshiftLoad<'_> {
     }
 
     async fn apply(&mut self, manifest: &Manifest, bucket: &Bucket) -> Result<Applied> {
-        if self.broken {
-            return Err(Error::new(Kind::Internal, "a batch was applied in a transaction that had failed")
-                .on(&self.table.source_name));
-        }
-        self.broken = true;
+        self.progress.begin(self.table)?;
         let applied = self.apply_within(manifest, bucket).await.map_err(|error| error.on(&self.table.source_name))?;
-        self.broken = false;
+        self.progress.end();
         Ok(applied)
     }
 
     async fn commit(self) -> Result<()> {
-        if self.broken {
-            // The server would answer COMMIT in a failed transaction with a rollback, and no error.
-            return Err(Error::new(Kind::Internal, "a commit was asked for after a failure; nothing was applied")
-                .on(&self.table.source_name));
-        }
-        self.run("bound the next wait", &bound(self.lock_timeout)).await?;
+        self.progress.check(self.table)?;
+        self.run("bound the next wait", &bound(self.lock_timeout))
+            .await
+            .map_err(|error| error.on(&self.table.source_name))?;
         let Self { transaction, server, table, .. } = self;
         transaction.commit().await.map_err(|error| server.not_committed(&error).on(&table.source_name))
     }
