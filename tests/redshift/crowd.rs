@@ -32,6 +32,33 @@ async fn fifty_tables_loaded_by_eight_processes_wait_for_no_other_table() -> any
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_held_holds_up_no_other() -> anyhow::Result<()> {
+    let mut stage = Stage::start("lock_timeout = \"1s\"").await?;
+    for table in ["Held", "Free"] {
+        let create =
+            format!("CREATE TABLE dbo.{table} (Id int NOT NULL PRIMARY KEY); INSERT INTO dbo.{table} VALUES (1)");
+        stage.sql.run(&create).await?;
+    }
+    stage.ground.task(&["check"]).await?.expect(0)?;
+    stage.ground.task(&["extract"]).await?.expect(0)?;
+    let named = "SELECT tablename FROM pg_tables WHERE schemaname = 'delsert' AND tablename LIKE 'mark_dbo_held%'";
+    let mark = stage.rows(named).await?.remove(0);
+    let mut holder = stage.cluster.connect().await?;
+    let holding = holder.transaction().await?;
+    holding.batch_execute(&format!("LOCK TABLE delsert.{mark}")).await?;
+    stage.ground.task(&["load", "--table", "dbo.Free"]).await?.expect(0)?;
+    stage.ground.task(&["load", "--table", "dbo.Held"]).await?.expect(75)?;
+    ensure!(
+        stage.rows("SELECT id FROM dbo.free").await? == ["1"]
+            && stage.rows("SELECT id FROM dbo.held").await?.is_empty()
+    );
+    holding.rollback().await?;
+    stage.ground.task(&["load"]).await?.expect(0)?;
+    ensure!(stage.rows("SELECT id FROM dbo.held").await? == ["1"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_comes_between_costs_another_try_and_no_exit_code() -> anyhow::Result<()> {
     let mut stage = Stage::start("").await?;
     stage
