@@ -20,7 +20,7 @@ demo: build ## Watch delsert do its whole job on a small shop; KEEP=1 leaves all
 	KEEP=$(KEEP) cargo run --quiet --example demo
 
 test: install ## Run all tests: Rust, and independent SQL Server clients against the stand-in
-	cargo build --profile unoptimized --bin delsert
+	cargo build --profile unoptimized --no-default-features --bin delsert
 	cargo build --workspace --bins --features crash-points
 	cargo test --workspace --features crash-points
 	tests/clients/run.sh

@@ -4,6 +4,7 @@
 //! refused at their line; then a section at a time into the typed structs here, with the environment put in. So a task
 //! needs only the variables of the sections it uses.
 
+mod auth;
 mod bucket;
 mod lines;
 mod raw;
@@ -11,10 +12,11 @@ mod resolve;
 mod source;
 mod target;
 
+pub use auth::{Auth, Iam, Login, Warehouse};
 pub use bucket::{Bucket, Compression, Encryption, Role};
 pub use resolve::parse_duration;
 pub use source::{Encrypt, Source, SourceLogin, Token};
-pub use target::{Engine, Login, Naming, RedshiftOptions, SchemaMap, Target, Tls};
+pub use target::{Engine, Naming, RedshiftOptions, SchemaMap, Target, Tls};
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,6 +26,9 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::loss::{Loss, Policies};
 use crate::table::{TableName, is_unprintable, same_but_for_case};
+
+/// The most bytes of a file that Amazon Redshift copies well, compressed ("Loading data files").
+const COPY_TAKES: u64 = 1 << 30;
 
 /// The configuration: what all tasks need resolved, and the sections that are resolved when used.
 #[derive(Debug)]
@@ -198,7 +203,12 @@ impl Config {
     /// # Errors
     /// As [`Config::source`].
     pub fn bucket(&self) -> Result<Bucket> {
-        bucket::bucket(&self.raw.bucket)
+        let bucket = bucket::bucket(&self.raw.bucket)?;
+        if bucket.part_size > COPY_TAKES && self.naming().is_ok_and(|naming| naming.engine == Engine::Redshift) {
+            let message = "bucket.part_size is above 1GB, and Amazon Redshift copies files of 1 MB to 1 GB best";
+            return Err(Error::new(Kind::Config, message).advice("Choose a smaller one, such as \"64MiB\""));
+        }
+        Ok(bucket)
     }
 
     /// `[target]`, resolved.

@@ -8,8 +8,9 @@
 //! | [`task`] | what a person or Airflow runs: check, extract, load, run, resync |
 //! | [`source`], [`target`], [`ledger`] | the database read, the warehouse written, the batches between; never each other |
 //! | [`bucket`], [`part`], [`csv`], [`manifest`] | objects, files of rows, and what names them |
-//! | [`config`], [`table`], [`row`], [`position`], [`digest`], [`error`], [`finding`], [`loss`], [`retry`], [`tls`], [`crash`] | words that all share |
+//! | [`config`], [`table`], [`row`], [`position`], [`digest`], [`error`], [`finding`], [`loss`], [`retry`], [`tls`], [`aws`], [`crash`] | words that all share |
 
+pub mod aws;
 pub mod bucket;
 pub mod cli;
 pub mod config;

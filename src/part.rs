@@ -24,6 +24,19 @@ const PIECE: usize = 5 << 20;
 /// Encoded rows gathered before they are compressed.
 const GATHER: usize = 192 << 10;
 
+/// The least, compressed, that is worth a part of its own.
+const LEAST: u64 = 1 << 20;
+
+/// How large parts get, and how many are filled alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes, compressed, at which a part ends.
+    pub part: u64,
+    /// How many parts are filled at a time, all to about the same size, once a batch is large enough: it then has a
+    /// multiple of so many. Each costs up to 7 MiB of memory.
+    pub abreast: usize,
+}
+
 /// What [`Writer::finish`] gives.
 #[derive(Debug, Default)]
 pub struct Written {
@@ -42,11 +55,11 @@ pub struct Writer<'a> {
     bucket: &'a Bucket,
     stem: String,
     compression: Compression,
-    part_size: u64,
+    sizes: Sizes,
     encoder: Encoder,
-    open: Option<OpenPart>,
+    open: Vec<OpenPart>,
     finished: Vec<manifest::Part>,
-    rows_in_finished: u64,
+    rows_in_parts: u64,
     progress: Progress,
 }
 
@@ -59,9 +72,10 @@ struct Progress {
     bytes: u64,
 }
 
-/// The part being written.
+/// A part being written.
 struct OpenPart {
     key: String,
+    rows: u64,
     compressor: Compressor,
     hash: Sha256,
     bytes: u64,
@@ -111,6 +125,15 @@ impl Compressor {
         }
     }
 
+    /// Bytes that came out and were not sent yet.
+    fn held(&self) -> u64 {
+        match self {
+            Self::Zstd(encoder) => encoder.get_ref().len() as u64,
+            Self::Gzip(encoder) => encoder.get_ref().len() as u64,
+            Self::None(buffer) => buffer.len() as u64,
+        }
+    }
+
     fn output(&mut self) -> &mut Vec<u8> {
         match self {
             Self::Zstd(encoder) => encoder.get_mut(),
@@ -134,16 +157,16 @@ fn local(error: std::io::Error) -> Error {
 
 impl<'a> Writer<'a> {
     /// A writer of parts named `<stem>-<n>.<ending>`.
-    pub fn new(bucket: &'a Bucket, stem: String, compression: Compression, part_size: u64, encoder: Encoder) -> Self {
+    pub fn new(bucket: &'a Bucket, stem: String, compression: Compression, sizes: Sizes, encoder: Encoder) -> Self {
         Self {
             bucket,
             stem,
             compression,
-            part_size,
+            sizes,
             encoder,
-            open: None,
+            open: Vec::new(),
             finished: Vec::new(),
-            rows_in_finished: 0,
+            rows_in_parts: 0,
             progress: Progress::new(),
         }
     }
@@ -160,13 +183,13 @@ impl<'a> Writer<'a> {
         self.encoder.upserts() + self.encoder.deletes()
     }
 
-    /// Ends the last part; all parts are then verified in the bucket.
+    /// Ends the last parts; all parts are then verified in the bucket.
     ///
     /// # Errors
     /// The bucket's, or [`Kind::BucketUnreachable`] where it stored something else.
     pub async fn finish(&mut self) -> Result<Written> {
         self.compress(true)?;
-        self.finish_part().await?;
+        self.finish_parts().await?;
         Ok(Written {
             parts: std::mem::take(&mut self.finished),
             upserts: self.encoder.upserts(),
@@ -175,22 +198,44 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn compress(&mut self, finished: bool) -> Result<()> {
-        if self.encoder.buffered() == 0 {
-            return Ok(());
-        }
-        if self.open.is_none() {
-            let key = format!("{}-{:04}.{}", self.stem, self.finished.len(), extension(self.compression));
-            let compressor = Compressor::new(self.compression)?;
-            let hash = Sha256::new();
-            self.open = Some(OpenPart { key, compressor, hash, bytes: 0, upload: None, pieces: Vec::new() });
-        }
-        let Some(part) = &mut self.open else { return Ok(()) };
-        self.encoder.drain(finished, |bytes| part.compressor.write(bytes))
+    /// The part that the next rows go into, perhaps one that is not open yet.
+    fn next_part(&self) -> usize {
+        // A small batch is one part; once there are several, they are to be as many as are filled abreast.
+        let least = if self.finished.is_empty() { LEAST.min(self.sizes.part) } else { 0 };
+        let small = self.open.iter().position(|part| part.size() < least);
+        small.unwrap_or_else(|| {
+            if self.open.len() < self.sizes.abreast.max(1) {
+                return self.open.len();
+            }
+            let smallest = self.open.iter().enumerate().min_by_key(|(_, part)| part.size());
+            smallest.map_or(0, |(at, _)| at)
+        })
     }
 
-    async fn send_pieces(&mut self) -> Result<()> {
-        let Some(part) = &mut self.open else { return Ok(()) };
+    /// Compresses what is gathered into one part, and tells which; `None` if nothing was.
+    fn compress(&mut self, finished: bool) -> Result<Option<usize>> {
+        if self.encoder.buffered() == 0 {
+            return Ok(None);
+        }
+        let at = self.next_part();
+        if at == self.open.len() {
+            let number = self.finished.len() + at;
+            let key = format!("{}-{number:04}.{}", self.stem, extension(self.compression));
+            let compressor = Compressor::new(self.compression)?;
+            let hash = Sha256::new();
+            self.open.push(OpenPart { key, rows: 0, compressor, hash, bytes: 0, upload: None, pieces: Vec::new() });
+        }
+        let part = &mut self.open[at];
+        self.encoder.drain(finished, |bytes| part.compressor.write(bytes))?;
+        // A row that the encoder holds back is counted there, but goes into a later part.
+        let rows = self.encoder.upserts() + self.encoder.deletes() - self.encoder.held();
+        part.rows += rows - self.rows_in_parts;
+        self.rows_in_parts = rows;
+        Ok(Some(at))
+    }
+
+    async fn send_pieces(&mut self, at: usize) -> Result<()> {
+        let part = &mut self.open[at];
         while part.compressor.output().len() >= PIECE {
             let rest = part.compressor.output().split_off(PIECE);
             let piece = std::mem::replace(part.compressor.output(), rest);
@@ -200,37 +245,10 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn finish_part(&mut self) -> Result<()> {
-        let Some(mut part) = self.open.take() else { return Ok(()) };
-        let rest = std::mem::replace(&mut part.compressor, Compressor::None(Vec::new())).finish()?;
-        let tag = match part.upload.clone() {
-            None => {
-                part.account(&rest);
-                let tag = self.bucket.put(&part.key, Bytes::from(rest)).await?;
-                crash::after(Step::PartPut)?;
-                tag
-            }
-            Some(upload) => {
-                for piece in rest.chunks(PIECE) {
-                    part.send(self.bucket, piece.to_vec()).await?;
-                }
-                let tag = self.bucket.complete_upload(&upload, std::mem::take(&mut part.pieces)).await?;
-                crash::after(Step::UploadCompleted)?;
-                tag
-            }
-        };
-        let stored = self.bucket.head(&part.key).await?;
-        // Some servers quote a tag in a header and not in a document.
-        let bare = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
-        if stored.as_ref().is_none_or(|stored| stored.bytes != part.bytes || bare(&stored.tag) != bare(&tag)) {
-            let message = format!("bucket '{}' stored '{}' otherwise than it was sent", self.bucket.name(), part.key);
-            return Err(Error::new(Kind::BucketUnreachable, message).advice("Try again"));
+    async fn finish_parts(&mut self) -> Result<()> {
+        for part in std::mem::take(&mut self.open) {
+            self.finished.push(part.finish(self.bucket).await?);
         }
-        // Rows still in the encoder are counted there but go into the next part.
-        let rows = self.rows() - self.encoder.held() - self.rows_in_finished;
-        self.rows_in_finished += rows;
-        let sha256 = digest::hex(part.hash.finalize());
-        self.finished.push(manifest::Part { key: part.key, rows, bytes: part.bytes, sha256 });
         Ok(())
     }
 }
@@ -253,6 +271,41 @@ impl Progress {
 }
 
 impl OpenPart {
+    /// Bytes so far, compressed, as far as the compressor has let go of them.
+    fn size(&self) -> u64 {
+        self.bytes + self.compressor.held()
+    }
+
+    /// Ends it, and verifies it in the bucket.
+    async fn finish(mut self, bucket: &Bucket) -> Result<manifest::Part> {
+        let rest = std::mem::replace(&mut self.compressor, Compressor::None(Vec::new())).finish()?;
+        let tag = match self.upload.clone() {
+            None => {
+                self.account(&rest);
+                let tag = bucket.put(&self.key, Bytes::from(rest)).await?;
+                crash::after(Step::PartPut)?;
+                tag
+            }
+            Some(upload) => {
+                for piece in rest.chunks(PIECE) {
+                    self.send(bucket, piece.to_vec()).await?;
+                }
+                let tag = bucket.complete_upload(&upload, std::mem::take(&mut self.pieces)).await?;
+                crash::after(Step::UploadCompleted)?;
+                tag
+            }
+        };
+        let stored = bucket.head(&self.key).await?;
+        // Some servers quote a tag in a header and not in a document.
+        let bare = |tag: &Option<String>| tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
+        if stored.as_ref().is_none_or(|stored| stored.bytes != self.bytes || bare(&stored.tag) != bare(&tag)) {
+            let message = format!("bucket '{}' stored '{}' otherwise than it was sent", bucket.name(), self.key);
+            return Err(Error::new(Kind::BucketUnreachable, message).advice("Try again"));
+        }
+        let sha256 = digest::hex(self.hash.finalize());
+        Ok(manifest::Part { key: self.key, rows: self.rows, bytes: self.bytes, sha256 })
+    }
+
     fn account(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
@@ -288,12 +341,12 @@ impl RowSink for Writer<'_> {
     }
 
     async fn drain(&mut self) -> Result<()> {
-        self.compress(false)?;
-        self.progress.tell(self.encoder.upserts() + self.encoder.deletes());
-        self.send_pieces().await?;
-        let Some(part) = &mut self.open else { return Ok(()) };
-        if part.bytes + part.compressor.output().len() as u64 >= self.part_size {
-            self.finish_part().await?;
+        let Some(at) = self.compress(false)? else { return Ok(()) };
+        self.progress.tell(self.rows());
+        self.send_pieces(at).await?;
+        let full = self.open.iter().filter(|part| part.size() >= self.sizes.part).count();
+        if full >= self.sizes.abreast.max(1) {
+            self.finish_parts().await?;
         }
         Ok(())
     }

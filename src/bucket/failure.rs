@@ -13,6 +13,7 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::operation::upload_part::UploadPartError;
 
+use crate::aws::{may_be_lent_later, root_cause};
 use crate::error::{Error, Kind};
 use crate::tls::{Fault, Keys};
 
@@ -157,43 +158,4 @@ fn not_trusted(place: &str, what: &str, fault: &Fault) -> Error {
         advice += "; a bucket whose name holds dots needs bucket.path_style = true";
     }
     Error::new(Kind::BucketTls, format!("{place} {what}: TLS fails, since the server {}", fault.what())).advice(advice)
-}
-
-/// Whether a role's or profile's credentials were not lent for a reason that may pass, by the words of the SDK.
-fn may_be_lent_later(said: &str) -> bool {
-    let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    any(&["loading credentials", "credentials provider timed out"])
-        && !any(&["AccessDenied", "not authorized", "xpired", "InvalidClientTokenId", "InvalidIdentityToken"])
-}
-
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut at = error.source();
-    while let Some(cause) = at {
-        texts.push(cause.to_string());
-        at = cause.source();
-    }
-    texts.dedup();
-    texts.join(": ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_credentials_that_may_be_lent_later_are_tried_again() {
-        for (said, later) in [
-            ("dispatch failure: an error occurred while loading credentials: connection reset", true),
-            ("dispatch failure: credentials provider timed out after 5 seconds", true),
-            (
-                "an error occurred while loading credentials: AccessDenied: not authorized to perform sts:AssumeRole",
-                false,
-            ),
-            ("an error occurred while loading credentials: the SSO session has expired", false),
-            ("the credential provider was not enabled: no providers in chain provided credentials", false),
-        ] {
-            assert_eq!(may_be_lent_later(said), later, "{said}");
-        }
-    }
 }

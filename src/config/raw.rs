@@ -112,6 +112,11 @@ pub struct Target {
     pub grant_select_to: Option<Vec<String>>,
     pub vacuum: Option<Scalar<bool>>,
     pub log_values: Option<Scalar<bool>>,
+    pub slices: Option<Scalar<u64>>,
+    pub auth: Option<String>,
+    pub cluster: Option<String>,
+    pub workgroup: Option<String>,
+    pub region: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
-use super::resolve::{choice, duration, existing_rows, expand, optional, password, port, required, scalar, wrong};
+use super::auth::{self, Auth};
+use super::resolve::{choice, duration, existing_rows, expand, optional, port, required, scalar, wrong};
 use super::{OnExistingRows, raw};
 use crate::error::Result;
 
@@ -21,8 +20,8 @@ pub struct Target {
     pub port: u16,
     /// Database.
     pub database: String,
-    /// Login.
-    pub login: Login,
+    /// How to log in.
+    pub auth: Auth,
     /// TLS.
     pub tls: Tls,
     /// File of certificates to trust besides the system's.
@@ -47,15 +46,6 @@ pub struct RedshiftOptions {
     pub vacuum: bool,
     /// Whether messages may quote a value that COPY does not take.
     pub log_values: bool,
-}
-
-/// A login of the target.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// Name.
-    pub user: String,
-    /// Password; `None` where the server asks for none, as it may on a Unix socket.
-    pub password: Option<SecretString>,
 }
 
 /// The target's engine.
@@ -98,6 +88,8 @@ pub struct Naming {
     pub schemas: SchemaMap,
     /// What rows that are there before the first snapshot do.
     pub on_existing_rows: OnExistingRows,
+    /// Among how many slices of Amazon Redshift a batch's parts are to be shared out; 1 where that is not known.
+    pub slices: usize,
 }
 
 fn engine(raw: &raw::Target) -> Result<Engine> {
@@ -123,7 +115,21 @@ pub fn naming(raw: &raw::Target) -> Result<Naming> {
         (None, None) => SchemaMap::Lower,
     };
     let on_existing_rows = existing_rows("target.on_existing_rows", raw.on_existing_rows.as_ref())?;
-    Ok(Naming { engine: engine(raw)?, schemas, on_existing_rows: on_existing_rows.unwrap_or(OnExistingRows::Fail) })
+    Ok(Naming {
+        engine: engine(raw)?,
+        schemas,
+        on_existing_rows: on_existing_rows.unwrap_or(OnExistingRows::Fail),
+        slices: slices(raw)?,
+    })
+}
+
+/// The most slices that parts are shared out among: each costs memory.
+const MOST_SLICES: usize = 128;
+
+fn slices(raw: &raw::Target) -> Result<usize> {
+    let given = scalar("target.slices", raw.slices.as_ref(), 1)?;
+    let slices = usize::try_from(given).ok().filter(|slices| (1..=MOST_SLICES).contains(slices));
+    slices.ok_or_else(|| wrong(format!("target.slices = {given}: expected 1 to {MOST_SLICES}")))
 }
 
 pub fn target(raw: &raw::Target) -> Result<Target> {
@@ -137,6 +143,7 @@ pub fn target(raw: &raw::Target) -> Result<Target> {
         .advice("Set target.tls = \"verify-full\", or leave ca_file out"));
     }
     let engine = engine(raw)?;
+    let redshift = redshift(raw, engine)?;
     let default_port = if engine == Engine::Redshift { 5439 } else { 5432 };
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     Ok(Target {
@@ -144,16 +151,13 @@ pub fn target(raw: &raw::Target) -> Result<Target> {
         host: required("target.host", raw.host.as_ref())?,
         port: port("target.port", raw.port.as_ref(), default_port)?,
         database: required("target.database", raw.database.as_ref())?,
-        login: Login {
-            user: required("target.user", raw.user.as_ref())?,
-            password: raw.password.as_ref().map(|raw| password("target.password", Some(raw))).transpose()?,
-        },
+        auth: auth::auth(raw)?,
         tls: verifying,
         ca_file,
         connect_timeout: duration("target.connect_timeout", raw.connect_timeout.as_ref(), seconds(15))?
             .unwrap_or_default(),
         lock_timeout: duration("target.lock_timeout", raw.lock_timeout.as_ref(), seconds(300))?.unwrap_or_default(),
-        redshift: redshift(raw, engine)?,
+        redshift,
     })
 }
 
@@ -163,6 +167,11 @@ fn redshift(raw: &raw::Target, engine: Engine) -> Result<RedshiftOptions> {
         ("grant_select_to", raw.grant_select_to.is_some()),
         ("vacuum", raw.vacuum.is_some()),
         ("log_values", raw.log_values.is_some()),
+        ("slices", raw.slices.is_some()),
+        ("auth", raw.auth.is_some()),
+        ("cluster", raw.cluster.is_some()),
+        ("workgroup", raw.workgroup.is_some()),
+        ("region", raw.region.is_some()),
     ];
     if let (Engine::Postgres, Some((key, _))) = (engine, set.iter().find(|(_, is_set)| *is_set)) {
         return Err(wrong(format!("target.{key} is set, and target.engine is \"postgres\", which has no such thing"))

@@ -9,7 +9,16 @@ use anyhow::{Context, ensure};
 fn release() -> anyhow::Result<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--profile", "unoptimized", "--bin", "delsert", "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "--profile",
+            "unoptimized",
+            "--no-default-features",
+            "--bin",
+            "delsert",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .current_dir(root)
         .output()?;
     ensure!(built.status.success(), "cargo build: {}", String::from_utf8_lossy(&built.stderr));

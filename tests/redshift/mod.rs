@@ -2,8 +2,10 @@
 
 mod crowd;
 mod form;
+mod lent;
 mod rights;
 mod secrets;
+mod slices;
 mod texts;
 mod troubles;
 

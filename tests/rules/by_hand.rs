@@ -8,7 +8,7 @@ use delsert::config::Compression;
 use delsert::csv::Encoder;
 use delsert::ledger::Publication;
 use delsert::manifest::{BatchKind, Encoding, FORMAT, Fingerprint, Instance, Manifest, Opening, Window};
-use delsert::part::Writer;
+use delsert::part::{Sizes, Writer};
 use delsert::position::Position;
 use delsert::row::{Cell, Operation, RowSink};
 use delsert::table::{Column, ColumnType, Table, TableName};
@@ -131,7 +131,7 @@ impl Stage {
             manifest.encoding.dialect.clone(),
             false,
         );
-        let mut writer = Writer::new(&bucket, stem, Compression::None, 1, encoder);
+        let mut writer = Writer::new(&bucket, stem, Compression::None, Sizes { part: 1, abreast: 1 }, encoder);
         for (id, note) in rows {
             writer.begin(if note.is_some() { Operation::Upsert } else { Operation::Delete });
             writer.cell(Cell::Integer(*id))?;

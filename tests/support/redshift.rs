@@ -57,6 +57,11 @@ impl Redshift {
         usual.replace("engine = \"postgres\"", &engine).replace(&below, &here)
     }
 
+    /// The rest of a line that it said before it was ready.
+    pub fn said(&mut self, beginning: &str) -> anyhow::Result<String> {
+        self.server.wait_for(beginning)
+    }
+
     /// What it wrote so far.
     pub fn messages(&self) -> String {
         self.server.messages()

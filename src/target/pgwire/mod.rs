@@ -14,7 +14,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::failure::{Product, Server};
-use crate::config::{self, Tls};
+use crate::config::{self, Login, Tls};
 use crate::error::{Error, Kind, Result};
 use crate::target::delsert::quote;
 
@@ -35,20 +35,19 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// Connects and logs in.
+    /// Connects and logs in as somebody who in the database is `name`.
     ///
     /// # Errors
     /// [`Kind::TargetUnreachable`], [`Kind::TargetTls`] or [`Kind::TargetLogin`], naming address and login.
-    pub async fn open(product: &'static Product, target: &config::Target) -> Result<Self> {
-        let address = format!("{}:{}/{}", target.host, target.port, target.database);
-        let server = Server::new(product, address, target.login.user.clone());
+    pub async fn open(product: &'static Product, target: &config::Target, login: &Login, name: &str) -> Result<Self> {
+        let server = Server::new(product, address(target), name.to_owned());
         let tls = MakeRustlsConnect::new(tls::client_config(target, &server)?);
-        let connect = async { options(target, &addresses(target).await).connect(tls).await };
-        let login = tokio::time::timeout(target.connect_timeout, connect).await;
-        let (client, mut connection) = login
+        let connect = async { options(target, login, &addresses(target).await).connect(tls).await };
+        let connected = tokio::time::timeout(target.connect_timeout, connect).await;
+        let (client, mut connection) = connected
             .map_err(|_| server.error(Kind::TargetUnreachable, "did not answer within target.connect_timeout"))?
             .map_err(|error| {
-                let failed = server.failed(&format!("log in as '{}'", target.login.user), &error);
+                let failed = server.failed(&format!("log in as '{}'", login.user), &error);
                 server.granted_by(failed, |login| {
                     format!("GRANT CONNECT ON DATABASE {} TO {login}", quote(&target.database))
                 })
@@ -62,6 +61,11 @@ impl Session {
         });
         Ok(Self { client, server, connection })
     }
+}
+
+/// The target as messages name it.
+pub fn address(target: &config::Target) -> String {
+    format!("{}:{}/{}", target.host, target.port, target.database)
 }
 
 /// The addresses of a name that has several; none where that is for the driver to find out, or to fail at.
@@ -79,7 +83,7 @@ fn is_socket(target: &config::Target) -> bool {
     target.host.starts_with('/')
 }
 
-fn options(target: &config::Target, addresses: &[IpAddr]) -> tokio_postgres::Config {
+fn options(target: &config::Target, login: &Login, addresses: &[IpAddr]) -> tokio_postgres::Config {
     let socket = is_socket(target);
     let mut options = tokio_postgres::Config::new();
     if socket {
@@ -97,7 +101,7 @@ fn options(target: &config::Target, addresses: &[IpAddr]) -> tokio_postgres::Con
     options
         .port(target.port)
         .dbname(&target.database)
-        .user(&target.login.user)
+        .user(&login.user)
         .application_name("delsert")
         .ssl_mode(if plain { SslMode::Disable } else { SslMode::Require })
         .connect_timeout(share)
@@ -105,7 +109,7 @@ fn options(target: &config::Target, addresses: &[IpAddr]) -> tokio_postgres::Con
         .keepalives_idle(Duration::from_mins(1))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(6);
-    if let Some(password) = &target.login.password {
+    if let Some(password) = &login.password {
         options.password(password.expose_secret());
     }
     options
@@ -128,7 +132,7 @@ mod tests {
     use tokio_postgres::NoTls;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Auth, Config};
 
     #[tokio::test]
     async fn a_silent_address_leaves_time_for_the_next() {
@@ -147,7 +151,8 @@ mod tests {
             "[sync]\nname = \"s\"\n[target]\nengine = \"postgres\"\nhost = \"two.example\"\nport = {port}\ndatabase = \"d\"\nuser = \"u\"\ntls = \"disable\"\nconnect_timeout = \"4s\""
         );
         let target = Config::parse(&text).unwrap().target().unwrap();
-        let options = options(&target, &[address.ip(), alive.local_addr().unwrap().ip()]);
+        let Auth::Password(login) = &target.auth else { panic!("no password is asked for") };
+        let options = options(&target, login, &[address.ip(), alive.local_addr().unwrap().ip()]);
         let within = tokio::time::timeout(target.connect_timeout, async {
             tokio::select! {
                 accepted = alive.accept() => accepted.map(drop).map_err(|error| error.to_string()),

@@ -7,8 +7,8 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::Postgres;
 use super::failure::{POSTGRESQL, PRIMARY};
-use crate::config;
-use crate::error::{Kind, Result};
+use crate::config::{self, Auth};
+use crate::error::{Error, Kind, Result};
 use crate::target::pgwire::failure::Server;
 use crate::target::pgwire::{Session, milliseconds};
 
@@ -24,7 +24,11 @@ impl Postgres {
     /// # Errors
     /// [`Kind::TargetUnreachable`], [`Kind::TargetTls`] or [`Kind::TargetLogin`], naming address and login.
     pub async fn open(target: &config::Target) -> Result<Self> {
-        let postgres = Self { session: Session::open(&POSTGRESQL, target).await?, lock_timeout: target.lock_timeout };
+        let Auth::Password(login) = &target.auth else {
+            return Err(Error::new(Kind::Config, "target.auth is \"iam\", which PostgreSQL does not have"));
+        };
+        let session = Session::open(&POSTGRESQL, target, login, &login.user).await?;
+        let postgres = Self { session, lock_timeout: target.lock_timeout };
         let set_up = tokio::time::timeout(target.connect_timeout, set_up(&postgres)).await;
         set_up.map_err(|_| postgres.session.server.error(Kind::TargetUnreachable, "fell silent after the login"))??;
         Ok(postgres)

@@ -1,9 +1,9 @@
 //! The session, and the settings that the meaning of our text and the bounds of our waiting depend on.
 
-use super::Redshift;
 use super::failure::REDSHIFT;
 use super::load::bound;
-use crate::config;
+use super::{Redshift, iam};
+use crate::config::{self, Auth};
 use crate::error::{Kind, Result};
 use crate::target::pgwire::Session;
 
@@ -13,7 +13,14 @@ impl Redshift {
     /// # Errors
     /// [`Kind::TargetUnreachable`], [`Kind::TargetTls`] or [`Kind::TargetLogin`], naming address and login.
     pub async fn open(target: &config::Target) -> Result<Self> {
-        let session = Session::open(&REDSHIFT, target).await?;
+        let session = match &target.auth {
+            Auth::Password(login) => Session::open(&REDSHIFT, target, login, &login.user).await?,
+            Auth::Iam(iam) => {
+                let login = iam::lend(iam, target).await?;
+                let name = iam.user.as_deref().unwrap_or(&login.user);
+                Session::open(&REDSHIFT, target, &login, name).await?
+            }
+        };
         // Its bound on a statement is the only one on waiting for a lock, and counts the time in the queue, too.
         let bounded = bound(target.lock_timeout);
         for setting in [&bounded, "SET datestyle TO 'ISO, YMD'", "SET timezone TO 'UTC'"] {

@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::copy::Copier;
-use super::reshape::{self, Occasion};
+use super::reshape::Occasion;
 use super::shape::{self, Relation};
 use super::{Redshift, adopt, objects, prepare, read_watermark, staging};
 use crate::bucket::Bucket;
@@ -211,17 +211,13 @@ impl<'a> RedshiftLoad<'a> {
 
     /// Gives production the form that the batch needs.
     async fn reshape(&self, occasion: &Occasion<'_>) -> Result<()> {
-        let changes = reshape::changes(occasion).map_err(|differences| {
-            let message =
-                format!("{} is not as this batch needs it: {}", self.objects.production, differences.join("; "));
-            Error::new(Kind::TargetShape, message)
-                .advice("Nothing was applied. Put back what was changed, or run 'delsert resync' for the table")
-        })?;
+        let changes = occasion.changes(&self.transaction, self.server).await?;
         for statement in changes {
             tracing::info!(table = %self.table.source_name, "{statement}");
+            let drops = statement.contains(" DROP COLUMN ") || statement.starts_with("DROP TABLE ");
             self.run(&format!("run {statement}"), &statement).await.map_err(|error| match error.kind() {
-                Kind::TargetRefused | Kind::TargetRights | Kind::TargetShape => error.advice(
-                    "Nothing was applied. A view that reads the column keeps it from being dropped: make it a late-binding one (WITH NO SCHEMA BINDING), or drop it, run load, and make it again",
+                Kind::TargetRefused | Kind::TargetRights | Kind::TargetShape if drops => error.advice(
+                    "Nothing was applied. A view that reads what is replaced keeps it from being dropped: make it a late-binding one (WITH NO SCHEMA BINDING), or drop it, run load, and make it again",
                 ),
                 _ => error,
             })?;

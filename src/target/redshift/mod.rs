@@ -6,11 +6,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`connect`] | the session and its settings |
+//! | [`iam`] | a login that AWS lends |
 //! | [`failure`] | what the server says, as one of our kinds |
 //! | [`shape`] | tables as the catalogue has them, and which types hold which |
 //! | [`adopt`] | one that was there before: adopted, or refused with all that differs |
 //! | [`prepare`] | making what is missing |
 //! | [`reshape`] | a table that changes its form with a batch |
+//! | [`rebuild`] | one that must be made anew for that |
 //! | [`load`] | the one transaction of a load |
 //! | [`staging`] | the temporary table that parts are copied to |
 //! | [`copy`] | the parts on their way into staging, by the server itself |
@@ -22,8 +24,10 @@ pub mod connect;
 pub mod copy;
 pub mod detail;
 pub mod failure;
+pub mod iam;
 pub mod load;
 pub mod prepare;
+pub mod rebuild;
 pub mod reshape;
 pub mod shape;
 pub mod staging;
@@ -89,6 +93,12 @@ impl Target for Redshift {
         };
         let may_use_own = prepare::may_use(client, delsert::SCHEMA).await.map_err(told)?;
         let findings = self.findings(&info, may_create, may_stage, may_use_own);
+        // Serverless has no such table, and none has to be read.
+        if let Ok(row) = self.session.client.query_typed_one(SLICES, &[]).await
+            && let Ok(slices) = row.try_get::<_, i64>(0)
+        {
+            tracing::info!(slices, "target.slices shares out large batches among the cluster's slices");
+        }
         Ok(TargetInfo { findings, ..info })
     }
 
@@ -117,6 +127,9 @@ impl Target for Redshift {
         settled.map_err(|error| error.on(&table.source_name))
     }
 }
+
+/// "STV_SLICES": those that hold data.
+const SLICES: &str = "SELECT CAST(count(*) AS bigint) FROM stv_slices WHERE type = 'D'";
 
 /// `HAS_DATABASE_PRIVILEGE` knows CREATE and TEMP.
 const DESCRIBE: &str = "SELECT CAST(version() AS varchar(512)), CAST(current_database() AS varchar(128)), \

@@ -1,14 +1,18 @@
 //! A table that changes its form with a batch.
 //!
 //! "ALTER TABLE": the size of a VARCHAR can be altered, outside a transaction; nothing else of a type. Any other change is
-//! a new column in the old one's place, within the load's transaction, which leaves the table with its grants.
+//! a new column in the old one's place, within the load's transaction, which leaves the table with its grants; or a new
+//! table, see [`rebuild`].
+
+use tokio_postgres::GenericClient;
 
 use super::shape::{self, Present, holds, wanted};
-use super::{objects, read_watermark};
-use crate::error::Result;
+use super::{objects, read_watermark, rebuild};
+use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
 use crate::target::delsert::quote;
 use crate::target::pgwire::Session;
+use crate::target::pgwire::failure::Server;
 use crate::target::types::Shape;
 use crate::target::{TargetColumn, TargetTable};
 
@@ -62,54 +66,100 @@ pub struct Occasion<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// The statements that give a production table the form that a batch needs, in order, none as a rule; of a snapshot, once
-/// the rows are deleted.
-///
-/// # Errors
-/// Each difference that no statement mends without losing values, in words.
-pub fn changes(occasion: &Occasion<'_>) -> Result<Vec<String>, Vec<String>> {
-    let Occasion { name, production, table, manifest } = *occasion;
-    let snapshot = manifest.kind == BatchKind::Snapshot;
-    let (mut changes, mut differences) = (Vec::new(), Vec::new());
-    for (at, column) in table.columns.iter().enumerate() {
-        let added = manifest.table.columns.get(at).is_some_and(|source| manifest.added.contains(&source.name));
-        let shown = &column.name;
-        match production.column(shown) {
-            None if snapshot || added => {
-                changes.push(format!("ALTER TABLE {name} ADD COLUMN {} {}", quote(shown), column.sql_type));
+impl Occasion<'_> {
+    /// Whether the batch is a copy of the whole table, so that no old row stays.
+    pub fn is_copy(&self) -> bool {
+        self.manifest.kind == BatchKind::Snapshot
+    }
+
+    /// What becomes of each column of the batch.
+    fn fates(&self) -> Vec<Fate> {
+        let fate = |(at, column): (usize, &TargetColumn)| {
+            let added = self.manifest.table.columns.get(at);
+            let added = added.is_some_and(|source| self.manifest.added.contains(&source.name));
+            match self.production.column(&column.name) {
+                None if self.is_copy() || added => Fate::Added,
+                None => Fate::Unfit,
+                Some(present) if present.is_identity() => Fate::Unfit,
+                Some(present) => Fate::of(present, column, (self.is_copy(), added), self.table.key.contains(&at)),
             }
+        };
+        self.table.columns.iter().enumerate().map(fate).collect()
+    }
+
+    /// What no statement mends without losing values, in words.
+    fn differences(&self, fates: &[Fate]) -> Vec<String> {
+        let unfit = self.table.columns.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Unfit);
+        let unfit = unfit.map(|(column, _)| match self.production.column(&column.name) {
             // It would be NULL in all rows that this batch does not touch.
-            None => differences.push(format!("column '{shown}' is missing")),
+            None => format!("column '{}' is missing", column.name),
             Some(present) if present.is_identity() => {
-                differences.push(format!("column '{shown}' numbers itself and cannot be written"));
+                format!("column '{}' numbers itself and cannot be written", column.name)
             }
-            Some(present) => {
-                let fate = Fate::of(present, column, (snapshot, added), table.key.contains(&at));
-                fate.carry_out(name, present, column, &mut changes, &mut differences);
-            }
-        }
+            Some(present) => format!("column '{}' is {}, not {}", column.name, present.type_name, column.sql_type),
+        });
+        let is_ours = |name: &String| self.table.columns.iter().any(|column| column.name == *name);
+        let foreign = self.production.columns.iter().filter(|present| !is_ours(&present.name));
+        let foreign = foreign.filter(|present| present.required && present.filled.is_none()).map(|present| {
+            format!("column '{}' is NOT NULL without a default, and no batch has it; drop it by hand", present.name)
+        });
+        unfit.chain(foreign).collect()
     }
-    for present in &production.columns {
-        let stays = table.columns.iter().any(|column| column.name == present.name);
-        if !stays && present.required && present.filled.is_none() {
-            differences.push(format!(
-                "column '{}' is NOT NULL without a default, and no batch has it; drop it by hand",
-                present.name
-            ));
-        }
+
+    /// Whether the table must be made anew: a column is to be replaced by which its rows are distributed or sorted.
+    fn rebuilds(&self, fates: &[Fate]) -> bool {
+        self.table.columns.iter().zip(fates).any(|(column, fate)| {
+            let present = self.production.column(&column.name);
+            matches!(fate, Fate::Replaced { .. })
+                && present.is_some_and(|present| present.distributes || present.sort != 0)
+        })
     }
-    if differences.is_empty() { Ok(changes) } else { Err(differences) }
+
+    /// The statements that give the production table the form that the batch needs, in order, none as a rule; of a
+    /// snapshot, once the rows are deleted.
+    ///
+    /// # Errors
+    /// The server's; [`Kind::TargetShape`] with each difference that no statement mends without losing values.
+    pub async fn changes(&self, client: &impl GenericClient, server: &Server) -> Result<Vec<String>> {
+        let fates = self.fates();
+        let differences = self.differences(&fates);
+        if !differences.is_empty() {
+            return Err(self.unmended(&differences));
+        }
+        if self.rebuilds(&fates) {
+            let attached = rebuild::attached(client, self.table).await;
+            let attached = attached.map_err(|error| server.failed(&format!("look up {}", self.name), &error))?;
+            return rebuild::statements(self, &fates, &attached).map_err(|hindrances| {
+                let mut told = vec!["a column by which its rows are distributed or sorted changes its type, so that the table is made anew".to_owned()];
+                told.extend(hindrances);
+                self.unmended(&told)
+            });
+        }
+        let columns = self.table.columns.iter().zip(&fates);
+        Ok(columns.flat_map(|(column, fate)| fate.statements(self.name, column)).collect())
+    }
+
+    fn unmended(&self, differences: &[String]) -> Error {
+        let message = format!("{} is not as this batch needs it: {}", self.name, differences.join("; "));
+        Error::new(Kind::TargetShape, message)
+            .advice("Nothing was applied. Put back what was changed, or run 'delsert resync' for the table")
+    }
 }
 
-/// What becomes of a column that is there.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
+/// What becomes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is new.
+    Added,
     /// Nothing.
     Stays,
     /// Its values go, it stays.
     Emptied,
     /// Another takes its place, with its values or without.
-    Replaced { values: bool },
+    Replaced {
+        /// Whether the values stay.
+        values: bool,
+    },
     /// It does not hold what the batch brings, and what does holds not what is in it.
     Unfit,
 }
@@ -127,33 +177,21 @@ impl Fate {
         if added && !snapshot { Self::Emptied } else { Self::Stays }
     }
 
-    fn carry_out(
-        self,
-        name: &str,
-        present: &Present,
-        column: &TargetColumn,
-        changes: &mut Vec<String>,
-        differences: &mut Vec<String>,
-    ) {
-        let (shown, quoted, sql_type) = (&column.name, quote(&column.name), &column.sql_type);
+    /// The statements that bring it about in the table as it is.
+    fn statements(self, name: &str, column: &TargetColumn) -> Vec<String> {
+        let (quoted, sql_type) = (quote(&column.name), &column.sql_type);
         match self {
-            Self::Stays => {}
-            Self::Emptied => {
-                changes.push(format!("UPDATE {name} SET {quoted} = NULL WHERE {quoted} IS NOT NULL"));
-            }
-            Self::Unfit => differences.push(format!("column '{shown}' is {}, not {sql_type}", present.type_name)),
-            // "ALTER TABLE": neither can be dropped.
-            Self::Replaced { .. } if present.distributes || present.sorts => differences.push(format!(
-                "column '{shown}' is {}, not {sql_type}, and the rows are distributed or sorted by it, so that no other can take its place: give the table another DISTKEY or SORTKEY by ALTER TABLE {name}, run load, and set it back",
-                present.type_name
-            )),
+            Self::Stays | Self::Unfit => Vec::new(),
+            Self::Added => vec![format!("ALTER TABLE {name} ADD COLUMN {quoted} {sql_type}")],
+            Self::Emptied => vec![format!("UPDATE {name} SET {quoted} = NULL WHERE {quoted} IS NOT NULL")],
             Self::Replaced { values } => {
-                changes.push(format!("ALTER TABLE {name} ADD COLUMN {SUCCESSOR} {sql_type}"));
+                let mut changes = vec![format!("ALTER TABLE {name} ADD COLUMN {SUCCESSOR} {sql_type}")];
                 if values {
                     changes.push(format!("UPDATE {name} SET {SUCCESSOR} = {quoted}"));
                 }
                 changes.push(format!("ALTER TABLE {name} DROP COLUMN {quoted}"));
                 changes.push(format!("ALTER TABLE {name} RENAME COLUMN {SUCCESSOR} TO {quoted}"));
+                changes
             }
         }
     }

@@ -27,10 +27,12 @@ pub struct Present {
     pub required: bool,
     /// What fills it where it is left out.
     pub filled: Option<Filling>,
+    /// The expression that does, if it is a default.
+    pub default: String,
     /// Whether rows are distributed by it.
     pub distributes: bool,
-    /// Whether rows are sorted by it.
-    pub sorts: bool,
+    /// Its place among the columns that rows are sorted by, from 1; of an interleaved key negative in turn; 0 is none.
+    pub sort: i32,
 }
 
 impl Present {
@@ -62,7 +64,7 @@ const RELATION: &str = "SELECT CAST(c.relkind AS varchar(1)) FROM pg_catalog.pg_
 /// `attisdistkey` and `attsortkeyord` are Redshift's own; an identity is a default that says so.
 const COLUMNS: &str = "SELECT CAST(a.attname AS varchar(128)), \
        CAST(format_type(a.atttypid, a.atttypmod) AS varchar(128)), a.attnotnull, a.atthasdef, \
-       CAST(COALESCE(d.adsrc, '') AS varchar(256)), a.attisdistkey, a.attsortkeyord <> 0 \
+       CAST(COALESCE(d.adsrc, '') AS varchar(4096)), a.attisdistkey, CAST(a.attsortkeyord AS integer) \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
@@ -101,8 +103,9 @@ fn present(row: &Row) -> Result<Present, tokio_postgres::Error> {
         type_name: row.try_get(1)?,
         required: row.try_get(2)?,
         filled: row.try_get::<_, bool>(3)?.then_some(filled),
+        default,
         distributes: row.try_get(5)?,
-        sorts: row.try_get(6)?,
+        sort: row.try_get(6)?,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::csv::{Dialect, Encoder, Fit};
 use crate::error::{Kind, Result};
 use crate::ledger::Publication;
 use crate::manifest::{CommitTime, Encoding, FORMAT, Manifest, Opening, Window};
-use crate::part::{Writer, Written};
+use crate::part::{Sizes, Writer, Written};
 use crate::position::Position;
 use crate::source::{Source, Tracked};
 use crate::target::{fits, redshift, types};
@@ -128,12 +128,13 @@ impl<S: Source> Attempt<'_, S> {
         let name = &self.tracked.table.name;
         // A copy may meet a row that moved twice.
         let copies = matches!(step, Step::Snapshot | Step::Backfill { .. });
-        let engine = shared.context.config.naming()?.engine;
+        let target = shared.context.config.naming()?;
+        let engine = target.engine;
         let encoder = Encoder::new(self.tracked.table, self.fits.to_vec(), self.dialect.clone(), copies);
         let encoder = encoder.of_rows_up_to(types::longest_row(engine));
         let part_names = shared.ledger.part_stem(name, self.opening.generation, self.sequence, self.id);
-        let writer =
-            Writer::new(shared.ledger.bucket(), part_names.clone(), bucket.compression, bucket.part_size, encoder);
+        let sizes = Sizes { part: bucket.part_size, abreast: target.slices };
+        let writer = Writer::new(shared.ledger.bucket(), part_names.clone(), bucket.compression, sizes, encoder);
         let mut writer = writer.on(name);
         tracing::info!(table = %name, generation = self.opening.generation, sequence = self.sequence, kind = ?step.kind(), "extracting");
         let (window, written) = match step {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use delsert::config::{self, Config, Engine, Login, Tls};
+use delsert::config::{self, Auth, Config, Engine, Login, Tls};
 use delsert::error::{Kind, Result};
 use delsert::row::Cell::{Integer, Text};
 use delsert::row::Operation::Upsert;
@@ -39,7 +39,10 @@ impl Server {
             host: "127.0.0.1".to_owned(),
             port: self.database.port,
             database: self.database.name.clone(),
-            login: Login { user: postgres::LOADER.to_owned(), password: Some(postgres::LOADER_PASSWORD.into()) },
+            auth: Auth::Password(Login {
+                user: postgres::LOADER.to_owned(),
+                password: Some(postgres::LOADER_PASSWORD.into()),
+            }),
             tls: Tls::Disable,
             ca_file: None,
             connect_timeout: Duration::from_secs(15),
@@ -354,13 +357,14 @@ async fn a_type_that_the_server_does_not_know_names_the_configuration() -> anyho
 async fn each_way_to_fail_to_connect_has_its_name() -> anyhow::Result<()> {
     let server = Server::create("").await?;
     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let wrong =
-        |user: &str, password: &str| Login { user: user.to_owned(), password: Some(password.to_owned().into()) };
+    let wrong = |user: &str, password: &str| {
+        Auth::Password(Login { user: user.to_owned(), password: Some(password.to_owned().into()) })
+    };
     let login = server.login();
     for (target, kind, named) in [
-        (config::Target { login: wrong("loader", "secret-wrong"), ..login.clone() }, Kind::TargetLogin, "28P01"),
+        (config::Target { auth: wrong("loader", "secret-wrong"), ..login.clone() }, Kind::TargetLogin, "28P01"),
         (
-            config::Target { login: wrong("nobody-known", "secret-wrong"), ..login.clone() },
+            config::Target { auth: wrong("nobody-known", "secret-wrong"), ..login.clone() },
             Kind::TargetLogin,
             "nobody-known",
         ),

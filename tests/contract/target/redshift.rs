@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use delsert::config::{self, Config, Engine, Login, RedshiftOptions, Tls};
+use delsert::config::{self, Auth, Config, Engine, Login, RedshiftOptions, Tls};
 use delsert::error::Result;
 use delsert::target::Target;
 use delsert::target::redshift::Redshift;
@@ -24,7 +24,10 @@ impl Cluster {
             host: "127.0.0.1".to_owned(),
             port: self.standin.port,
             database: self.standin.database.clone(),
-            login: Login { user: postgres::LOADER.to_owned(), password: Some(postgres::LOADER_PASSWORD.into()) },
+            auth: Auth::Password(Login {
+                user: postgres::LOADER.to_owned(),
+                password: Some(postgres::LOADER_PASSWORD.into()),
+            }),
             tls: Tls::Disable,
             ca_file: None,
             connect_timeout: Duration::from_secs(15),

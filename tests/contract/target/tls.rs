@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use delsert::config::{self, Engine, Login, Tls};
+use delsert::config::{self, Auth, Engine, Login, Tls};
 use delsert::error::Kind;
 use delsert::target::Target;
 use delsert::target::postgres::Postgres;
@@ -59,7 +59,10 @@ async fn encryption_and_certificates_are_what_the_configuration_asks() -> anyhow
         host: host.to_owned(),
         port: database.port,
         database: database.name.clone(),
-        login: Login { user: postgres::LOADER.to_owned(), password: Some(postgres::LOADER_PASSWORD.into()) },
+        auth: Auth::Password(Login {
+            user: postgres::LOADER.to_owned(),
+            password: Some(postgres::LOADER_PASSWORD.into()),
+        }),
         tls,
         ca_file: ca_file.map(Path::to_owned),
         connect_timeout: Duration::from_secs(15),

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use standin::redshift::{Address, Audit, Isolation, Settings, Stored, serve, tls};
+use standin::redshift::{Address, Audit, Isolation, Lending, Settings, Stored, serve, tls};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -51,6 +53,18 @@ pub struct Arguments {
     /// Its key in PEM form.
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+    /// Loopback address and port at which AWS is asked for logins.
+    #[arg(long, value_name = "127.0.0.1:PORT", requires = "iam_key")]
+    iam_listen: Option<String>,
+    /// The key whose requests for logins are granted.
+    #[arg(long, value_name = "ACCESS:SECRET")]
+    iam_key: Option<Login>,
+    /// A user whose login may be asked for.
+    #[arg(long, value_name = "NAME")]
+    iam_user: Vec<String>,
+    /// The cluster, or of Serverless the workgroup, as AWS names it.
+    #[arg(long, default_value = "warehouse")]
+    warehouse: String,
     /// Appends every statement, as the client sent it and as the server below got it.
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
@@ -117,6 +131,18 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     settings.default_role = arguments.default_role;
     if let Some(file) = &arguments.audit {
         settings.audit = Audit::to(file).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if let (Some(address), Some(key)) = (&arguments.iam_listen, arguments.iam_key) {
+        let listener = super::listen(address).await?;
+        println!("iam {}", listener.local_addr()?);
+        let lending = Lending {
+            warehouse: arguments.warehouse,
+            key: (key.name, key.password),
+            users: arguments.iam_user,
+            identity: "IAMR:delsert".to_owned(),
+            good_for: Duration::from_mins(15),
+        };
+        settings.lending = Some((Arc::new(listener), lending));
     }
     let acceptor = match (arguments.tls_certificate, arguments.tls_key) {
         (Some(certificate), Some(key)) => Some(tls::acceptor(&certificate, &key)?),

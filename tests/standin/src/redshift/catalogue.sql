@@ -95,6 +95,12 @@ CREATE OR REPLACE VIEW redshift_standin.svv_relation_privileges AS
     SELECT n.nspname AS namespace_name, c.relname AS relation_name, g.*
     FROM redshift_standin.pg_class c JOIN redshift_standin.pg_namespace n ON n.oid = c.relnamespace
         CROSS JOIN LATERAL redshift_standin.grants(c.relacl) g;
+CREATE OR REPLACE VIEW redshift_standin.svv_column_privileges AS
+    SELECT n.nspname AS namespace_name, c.relname AS relation_name, redshift_standin.full_name(a.attname) AS column_name,
+        g.privilege_type, g.identity_id, g.identity_name, g.identity_type
+    FROM redshift_standin.pg_class c JOIN redshift_standin.pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        CROSS JOIN LATERAL redshift_standin.grants(a.attacl) g;
 CREATE OR REPLACE VIEW redshift_standin.svv_schema_privileges AS
     SELECT n.nspname AS namespace_name, g.* FROM redshift_standin.pg_namespace n
         CROSS JOIN LATERAL redshift_standin.grants(n.nspacl) g;

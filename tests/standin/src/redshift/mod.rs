@@ -8,6 +8,7 @@
 //! | `types`, `name`, `declared` | what is Redshift's own, as the server below has it |
 //! | `copy` | COPY from S3 |
 //! | `registry` | which table was written when: conflicts of whole tables |
+//! | `iam` | logins that AWS lends |
 //! | `upstream`, `audit`, `error` | the connection below, what was said, errors in Redshift's form |
 //!
 //! A statement reaches the server below only after it was read as Redshift's and rewritten.
@@ -16,6 +17,7 @@ mod audit;
 mod copy;
 mod declared;
 mod error;
+mod iam;
 mod lexer;
 mod login;
 mod name;
@@ -29,6 +31,7 @@ mod upstream;
 mod wire;
 
 pub use audit::Audit;
+pub use iam::Lending;
 pub use server::{Account, Isolation, Settings, Stored, serve};
 pub use upstream::Address;
 

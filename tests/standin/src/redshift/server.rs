@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::audit::Audit;
 use super::copy::source::Bucket;
 use super::error::{Outcome, SqlError};
+use super::iam::{self, Lending};
 use super::login::{self, Opening};
 use super::name::{LongNames, literal, quoted};
 use super::registry::Registry;
@@ -63,6 +65,18 @@ pub struct Account {
     pub stored: Stored,
     /// May everything.
     pub superuser: bool,
+    /// Who that is in the database: the name, but of some logins that AWS lends.
+    pub becomes: String,
+    /// When it is over, of a login that is lent.
+    pub until: Option<Instant>,
+}
+
+impl Account {
+    /// A user like any other.
+    pub fn new(name: &str, password: &str) -> Self {
+        let (name, password) = (name.to_owned(), password.to_owned());
+        Self { becomes: name.clone(), name, password, stored: Stored::Md5, superuser: false, until: None }
+    }
 }
 
 /// What a server is started with.
@@ -88,6 +102,8 @@ pub struct Settings {
     pub default_role: Option<String>,
     /// Where statements are noted.
     pub audit: Audit,
+    /// Where AWS is asked for logins, and which it lends.
+    pub lending: Option<(Arc<TcpListener>, Lending)>,
 }
 
 impl Settings {
@@ -104,6 +120,7 @@ impl Settings {
             roles: HashMap::new(),
             default_role: None,
             audit: Audit::default(),
+            lending: None,
         }
     }
 
@@ -116,8 +133,7 @@ impl Settings {
     /// The same with an account.
     #[must_use]
     pub fn with_account(mut self, name: &str, password: &str, stored: Stored, superuser: bool) -> Self {
-        let (name, password) = (name.to_owned(), password.to_owned());
-        self.accounts.push(Account { name, password, stored, superuser });
+        self.accounts.push(Account { stored, superuser, ..Account::new(name, password) });
         self
     }
 }
@@ -167,6 +183,10 @@ impl Shared {
 pub async fn serve(listener: TcpListener, settings: Settings, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
     let shared = prepare(settings).await?;
     let mut connections = JoinSet::new();
+    if let Some((listener, lending)) = &shared.settings.lending {
+        let answering = iam::serve(Arc::clone(listener), Arc::clone(&shared), lending.clone());
+        connections.spawn(async move { drop(answering.await) });
+    }
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -261,8 +281,10 @@ async fn welcome(stream: TcpStream, shared: &Arc<Shared>, tls: Option<&TlsAccept
         Opening::Session(mut stream, parameters) => {
             let user = parameters.get("user").cloned().unwrap_or_default();
             let account = shared.accounts.lock().get(&user).cloned();
+            let account = account.filter(|account| account.until.is_none_or(|until| Instant::now() < until));
+            let becomes = account.as_ref().map_or_else(String::new, |account| account.becomes.clone());
             let admitted = match login::authenticate(&mut stream, &user, account.as_ref()).await? {
-                Ok(()) => Session::start(stream, Arc::clone(shared), &user, parameters).await?,
+                Ok(()) => Session::start(stream, Arc::clone(shared), &becomes, parameters).await?,
                 Err(error) => Err((stream, error)),
             };
             match admitted {

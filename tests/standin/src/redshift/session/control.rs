@@ -3,7 +3,7 @@
 use super::Session;
 use crate::redshift::error::{Outcome, SqlError};
 use crate::redshift::name::{Name, literal};
-use crate::redshift::server::{Account, Stored, create_role};
+use crate::redshift::server::{Account, create_role};
 use crate::redshift::statement::control::Control;
 
 impl Session {
@@ -75,7 +75,7 @@ impl Session {
             return Err(SqlError::new("42501", "permission denied to create user").into());
         }
         let Some(password) = password else { return Err(SqlError::unmodelled("PASSWORD DISABLE").into()) };
-        let account = Account { name: name.to_owned(), password: password.to_owned(), stored: Stored::Md5, superuser };
+        let account = Account { superuser, ..Account::new(name, password) };
         create_role(&mut *self.shared.own.lock().await, &account, false).await?;
         self.shared.add_account(account);
         self.complete("CREATE USER");

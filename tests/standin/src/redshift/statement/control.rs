@@ -185,7 +185,11 @@ fn rights(word: &str, cursor: &mut Cursor) -> Result<Control, SqlError> {
         if privilege == "all" {
             cursor.accept("privileges");
         }
-        Ok(privilege)
+        // "GRANT": SELECT, UPDATE and ALL can be of columns.
+        let of_columns = cursor.is("(") && matches!(privilege.as_str(), "select" | "update" | "all");
+        let columns = if of_columns { cursor.list(Cursor::identifier)? } else { Vec::new() };
+        let columns = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+        Ok((privilege, if of_columns { format!(" ({columns})") } else { columns }))
     })?;
     cursor.expect("on")?;
     let (kind, known, objects) = if cursor.accept("schema") {
@@ -205,13 +209,17 @@ fn rights(word: &str, cursor: &mut Cursor) -> Result<Control, SqlError> {
         cursor.accept("table");
         ("TABLE", ON_TABLES, cursor.series(Cursor::name)?.iter().map(Name::quoted).collect())
     };
-    if let Some(unknown) = privileges.iter().find(|privilege| !known.contains(&privilege.as_str())) {
+    if let Some((unknown, _)) = privileges.iter().find(|(privilege, _)| !known.contains(&privilege.as_str())) {
         return Err(SqlError::syntax(unknown));
+    }
+    if kind != "TABLE" && privileges.iter().any(|(_, columns)| !columns.is_empty()) {
+        return Err(SqlError::syntax("("));
     }
     cursor.expect(if grant { "to" } else { "from" })?;
     let grantees = cursor.series(grantee)?;
     let option = if grant && cursor.accept_all(&["with", "grant", "option"]) { " WITH GRANT OPTION" } else { "" };
-    let below: Vec<_> = privileges.iter().filter(|privilege| BELOW.contains(&privilege.as_str())).cloned().collect();
+    let below = privileges.iter().filter(|(privilege, _)| BELOW.contains(&privilege.as_str()));
+    let below: Vec<_> = below.map(|(privilege, columns)| format!("{privilege}{columns}")).collect();
     let tag = if grant { "GRANT" } else { "REVOKE" };
     if below.is_empty() {
         return Err(SqlError::unmodelled("a right to ALTER or DROP alone"));

@@ -117,6 +117,7 @@ const SAME: &[&str] = &[
     "current_schemas",
     "obj_description",
     "col_description",
+    "array_to_string",
 ];
 
 /// Those that have another name below, most of them the stand-in's own.

@@ -14,6 +14,7 @@ const CATALOGUE: &[&str] = &[
     "pg_depend",
     "pg_description",
     "pg_rewrite",
+    "svv_column_privileges",
     "svv_relation_privileges",
     "svv_schema_privileges",
     "pg_group",
