@@ -2,6 +2,8 @@
 
 mod crowd;
 mod form;
+mod prevented;
+mod reported;
 mod rights;
 mod secrets;
 mod texts;
