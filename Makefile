@@ -47,15 +47,15 @@ memory: install ## Measure the peak memory of check, extract and load of 1,000,0
 idle: build ## Count the statements of an extract of 1,000 idle tables, and how long it takes
 	cargo test --features crash-points --test main -- --ignored --exact idle::thousand::a_thousand_idle_tables_cost_twenty_statements
 
-soak: install ## Kill real processes KILLS times (1000) under writes; or run HISTORIES=n, one HISTORY=seed, or VALUES=n; SEED=s replays, TARGET=redshift for histories
+soak: install ## Kill real processes KILLS times (1000) under writes; or run HISTORIES=n, one HISTORY=seed, or VALUES=n; SEED=s replays, TARGET=redshift changes the warehouse
 	@if [ -n "$(VALUES)" ]; then \
-		cargo build --workspace --bins && VALUES=$(VALUES) SEED=$(SEED) cargo run --quiet --example soak; \
+		cargo build --workspace --bins && VALUES=$(VALUES) SEED=$(SEED) TARGET=$(TARGET) cargo run --quiet --example soak; \
 	elif [ -n "$(HISTORIES)" ]; then \
 		HISTORIES=$(HISTORIES) SEED=$(SEED) DEFINITIONS=$(DEFINITIONS) TARGET=$(TARGET) cargo run --release --quiet --example soak; \
 	elif [ -n "$(HISTORY)" ]; then \
 		HISTORY=$(HISTORY) DEFINITIONS=$(DEFINITIONS) TARGET=$(TARGET) cargo run --quiet --example soak; \
 	else \
-		cargo build --workspace --bins && KILLS=$(KILLS) SEED=$(SEED) cargo run --quiet --example soak; \
+		cargo build --workspace --bins && KILLS=$(KILLS) SEED=$(SEED) TARGET=$(TARGET) cargo run --quiet --example soak; \
 	fi
 
 fuzz: install ## Fuzz configuration, manifests, names and listings: RUNS=n inputs each (200000), TARGET=name for one

@@ -309,6 +309,11 @@ impl Encoder {
             let message = format!("a text in column '{column}' equals the batch's NULL sentinel");
             return Err(Error::new(Kind::Sentinel, message));
         }
+        if text.is_empty() && self.columns[self.column].fit.limit == Limit::Filled {
+            self.take(Loss::Range)?;
+            self.buffer.extend_from_slice(self.dialect.null.as_bytes());
+            return Ok(());
+        }
         if text.as_bytes().contains(&0) {
             self.take(Loss::Nul)?;
             return self.write_text(&text.replace('\0', "\u{FFFD}"));

@@ -6,10 +6,12 @@
 //!
 //! `make soak HISTORIES=n SEED=s`: random histories instead, of the seeds from `SEED` (drawn, and printed) on, in this
 //! process; `DEFINITIONS=1` for those in which the tables' definitions change above all. `HISTORY=seed` runs that one and
-//! tells what it did. `TARGET=redshift` lets them end at Amazon Redshift's stand-in. What they are is in [`histories`].
+//! tells what it did. What they are is in [`histories`].
 //!
 //! `make soak VALUES=n SEED=s`: so many random values of every type, besides their edges, through copy and changes. What
 //! they are is in [`values`].
+//!
+//! With `TARGET=redshift` all of them end at Amazon Redshift's stand-in.
 
 #[path = "../../tests/histories/mod.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -49,26 +51,27 @@ async fn run() -> anyhow::Result<bool> {
         "redshift" => Engine::Redshift,
         other => bail!("TARGET={other} is neither postgres nor redshift"),
     };
+    let target = if engine == Engine::Redshift { " TARGET=redshift" } else { "" };
     if let Some(seed) = number("HISTORY")? {
         return run_histories(histories::Options { first: seed, count: 1, flavour, engine, bug: None, tells: true })
             .await;
     }
     if let Some(count) = number("HISTORIES")? {
         let first = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-        println!("seeds from {first}: make soak HISTORIES={count} SEED={first}");
+        println!("seeds from {first}: make soak HISTORIES={count} SEED={first}{target}");
         return run_histories(histories::Options { first, count, flavour, engine, bug: None, tells: false }).await;
     }
     if let Some(count) = number("VALUES")? {
         let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-        println!("seed {seed}: make soak VALUES={count} SEED={seed}");
-        let tally = values::run(values::Options { values: count, seed }).await?;
+        println!("seed {seed}: make soak VALUES={count} SEED={seed}{target}");
+        let tally = values::run(values::Options { values: count, seed, engine }).await?;
         println!("{tally}");
         return Ok(tally.differences == 0);
     }
     let kills = number("KILLS")?.unwrap_or(1000);
     let seed = number("SEED")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    println!("seed {seed}: make soak KILLS={kills} SEED={seed}");
-    let tally = Box::pin(soak::soak(Options { kills, seed })).await?;
+    println!("seed {seed}: make soak KILLS={kills} SEED={seed}{target}");
+    let tally = Box::pin(soak::soak(Options { kills, seed, engine })).await?;
     println!("\n{tally}");
     Ok(tally.faults.is_empty())
 }

@@ -14,7 +14,7 @@ pub fn fits(config: &Config, engine: Engine, table: &Table) -> Result<Vec<Fit>> 
     let options = config.options(&table.name);
     let types = types::resolve(engine, table, &options.columns)?;
     let fit = |(column, sql_type): (&Column, String)| {
-        let limit = limit(column.column_type, types::shape(engine, &sql_type)).map_err(|reason| {
+        let limit = limit_at(engine, column.column_type, types::shape(engine, &sql_type)).map_err(|reason| {
             let message = format!("column '{}' ({}) cannot be a {sql_type}: {reason}", column.name, column.source_type);
             Error::new(Kind::Config, message).on(&table.name).advice(
                 "Choose another type in 'columns' of its [[table]] entry, or none: delsert's own holds every value",
@@ -23,6 +23,18 @@ pub fn fits(config: &Config, engine: Engine, table: &Table) -> Result<Vec<Fit>> 
         Ok(Fit { limit, sql_type, policies: options.policies(config.values, &column.name) })
     };
     table.columns.iter().zip(types).map(fit).collect()
+}
+
+/// The same as [`limit`], and what an engine reads otherwise than it is written.
+fn limit_at(engine: Engine, column_type: ColumnType, shape: Shape) -> Result<Limit, &'static str> {
+    const ZONE: &str = "COPY reads no offset for it; take timestamptz";
+    let limit = limit(column_type, shape)?;
+    match (engine, column_type, shape) {
+        (Engine::Redshift, ColumnType::TimestampTz { .. }, Shape::Timestamp(_)) => Err(ZONE),
+        // "Data conversion parameters": an empty field of anything but a text is NULL.
+        (Engine::Redshift, ColumnType::Text { .. } | ColumnType::Json, _) if limit == Limit::None => Ok(Limit::Filled),
+        _ => Ok(limit),
+    }
 }
 
 /// Where a type holds less than a column's values; or why it would change them without a word.
@@ -99,7 +111,7 @@ mod tests {
     use super::*;
 
     fn of(engine: Engine, column_type: ColumnType, sql_type: &str) -> Result<Limit, ()> {
-        limit(column_type, types::shape(engine, sql_type)).map_err(drop)
+        limit_at(engine, column_type, types::shape(engine, sql_type)).map_err(drop)
     }
 
     #[test]
@@ -167,7 +179,10 @@ mod tests {
         for (column_type, sql_type, limited) in [
             (text, "varchar(65535)", Ok(Limit::Octets(65_535))),
             (text, "text", Ok(Limit::Octets(256))),
-            (text, "super", Ok(Limit::None)),
+            (text, "super", Ok(Limit::Filled)),
+            (text, "integer", Ok(Limit::Filled)),
+            (ColumnType::TimestampTz { digits: 7 }, "timestamp", Err(())),
+            (ColumnType::TimestampTz { digits: 7 }, "timestamptz", Ok(Limit::Digits(6))),
             (text, "uuid", Err(())),
             (decimal, "decimal(20,4)", Ok(Limit::Decimal { precision: 20, scale: 4 })),
             (decimal, "decimal(19,4)", Ok(Limit::Decimal { precision: 18, scale: 4 })),

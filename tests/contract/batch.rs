@@ -179,7 +179,12 @@ fn encode(table: &Table, engine: Engine, dialect: &Dialect, rows: &[Row<'_>]) ->
 
 fn pack(compression: Compression, text: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(match compression {
-        Compression::Zstd => zstd::encode_all(text, 1)?,
+        Compression::Zstd => {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;
+            encoder.include_checksum(true)?;
+            std::io::Write::write_all(&mut encoder, text)?;
+            encoder.finish()?
+        }
         Compression::Gzip => {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             std::io::Write::write_all(&mut encoder, text)?;

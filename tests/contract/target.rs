@@ -26,6 +26,15 @@ pub trait Warehouse: Sized + Send + Sync {
     /// Its engine.
     const ENGINE: Engine;
 
+    /// Its type for texts of any length.
+    const TEXT: &str;
+
+    /// The most digits after the point of a decimal with 38 of them.
+    const SCALE: u8;
+
+    /// An expression that shows a column's bytes as hexadecimal digits.
+    const HEX: &str;
+
     /// A database of a test's own, and where the bucket is served, for one that reads it by itself.
     async fn create(bucket: &str) -> anyhow::Result<Self>;
 

@@ -154,6 +154,41 @@ mod matrix {
         all_points_at(Engine::Redshift, Scene::LoadResync).await
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_check_that_removes_what_attempts_left_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::CheckLeftovers).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_an_extract_of_a_snapshot_for_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::ExtractSnapshot).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_an_extract_of_parts_in_pieces_for_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::ExtractPieces).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_an_extract_over_a_gap_for_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::ExtractGap).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_an_extract_that_goes_over_to_another_instance_for_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::ExtractHandover).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_check_that_drops_the_old_instance_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::CheckHandedOver).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r7_r8_a_resync_at_redshift() -> anyhow::Result<()> {
+        all_points_at(Engine::Redshift, Scene::Resync).await
+    }
+
     /// Frozen before its manifest, overtaken, and killed while it removes its own parts.
     #[tokio::test(flavor = "multi_thread")]
     async fn r7_r8_an_extract_that_lost_and_dies_as_it_cleans_up() -> anyhow::Result<()> {

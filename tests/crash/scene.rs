@@ -136,6 +136,9 @@ impl Scene {
     /// Sets it before such a target.
     pub async fn set(self, engine: Engine) -> anyhow::Result<WatchedShop> {
         let mut shop = WatchedShop::unchecked().await?;
+        if self == Self::ExtractPieces {
+            pieces(&mut shop, engine).await?;
+        }
         if engine == Engine::Redshift {
             shop.stage.put_redshift_before()?;
         }
@@ -145,7 +148,7 @@ impl Scene {
         }
         shop.check().await?;
         match self {
-            Self::FirstCheck => {}
+            Self::FirstCheck | Self::ExtractPieces => {}
             Self::CheckPending | Self::LoadWindows => {
                 shop.stage.extract_and_load().await?;
                 extract_twice(&mut shop).await?;
@@ -158,11 +161,6 @@ impl Scene {
             }
             Self::ExtractSnapshot => {
                 leave(&shop, 1).await?;
-            }
-            Self::ExtractPieces => {
-                // Over 5 MiB in two rows, and a row after them: a part in pieces, and one in one piece.
-                let big = "REPLICATE(CAST(N'0123456789abcdef' AS nvarchar(max)), 170000)";
-                shop.change(&format!("UPDATE dbo.Things SET Note = {big} WHERE ID < 3")).await?;
             }
             Self::ExtractWindow => {
                 shop.stage.extract_and_load().await?;
@@ -212,6 +210,17 @@ fn configure(shop: &WatchedShop, over_gaps: bool) -> anyhow::Result<()> {
         let text = text.replace("lock_timeout = \"60s\"", "lock_timeout = \"1s\"");
         if over_gaps { text.replace("[sync]", "[sync]\non_gap = \"resync\"") } else { text }
     })
+}
+
+/// Over 5 MiB in some rows, and one or more after them: a part in pieces, and one in one piece. Amazon Redshift takes no
+/// text of more than 64 KiB.
+async fn pieces(shop: &mut WatchedShop, engine: Engine) -> anyhow::Result<()> {
+    let big = |times: u32| format!("REPLICATE(CAST(N'0123456789abcdef' AS nvarchar(max)), {times})");
+    if engine == Engine::Postgres {
+        return shop.sql.run(&format!("UPDATE dbo.Things SET Note = {} WHERE ID < 3", big(170_000))).await;
+    }
+    let rows: Vec<_> = (10..100).map(|id| format!("({id}, {})", big(4095))).collect();
+    shop.sql.run(&format!("INSERT INTO dbo.Things VALUES {}", rows.join(", "))).await
 }
 
 /// Two batches of changes that nobody loads.

@@ -3,6 +3,8 @@
 mod crowd;
 mod form;
 mod lent;
+mod prevented;
+mod reported;
 mod rights;
 mod secrets;
 mod slices;

@@ -26,6 +26,7 @@ mod tests;
 mod worker;
 mod writer;
 
+use delsert::config::Engine;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -42,12 +43,14 @@ pub struct Options {
     pub kills: u64,
     /// Where all choices come from.
     pub seed: u64,
+    /// The warehouse.
+    pub engine: Engine,
 }
 
 /// Runs until so many were hit; the faults are in the tally.
 pub async fn soak(options: Options) -> anyhow::Result<Tally> {
     let mut random = StdRng::seed_from_u64(options.seed);
-    let mut stage = Stage::start(options.seed).await?;
+    let mut stage = Stage::start(options).await?;
     let mut tally = Tally::new(options);
     let mut group = 0;
     while tally.hits() < options.kills && tally.faults.is_empty() {

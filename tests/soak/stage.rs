@@ -8,17 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use delsert::config::Engine;
 use tempfile::TempDir;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
+use super::Options;
 use super::tally::Tally;
 use super::worker::{Task, Worker};
 use super::writer;
 use crate::support::bucket::{Bucket, S3};
 use crate::support::ground::{self, BUCKET};
 use crate::support::postgres::{Database, Postgres};
+use crate::support::redshift::Redshift;
 use crate::support::relay::Relay;
 use crate::support::server::Leash;
 use crate::support::source::{Source, SourceOptions, Sql};
@@ -43,8 +46,10 @@ const AUDIT: &str = "
             FROM pg_constraint WHERE connamespace = 'dbo'::regnamespace AND contype IN ('p', 'u') LOOP
             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.name, found.conname);
             EXECUTE format('CREATE INDEX ON %s %s', found.name, substring(found.definition FROM '\\(.*\\)'));
-            EXECUTE format('CREATE TRIGGER note_rows AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
-                FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows()', found.name);
+        END LOOP;
+        FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'dbo' LOOP
+            EXECUTE format('CREATE TRIGGER note_rows AFTER INSERT ON dbo.%I REFERENCING NEW TABLE AS new_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows()', found.tablename);
         END LOOP;
         FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'delsert' AND tablename LIKE 'mark\\_%' LOOP
             EXECUTE format('CREATE TRIGGER note_batch AFTER UPDATE ON delsert.%I
@@ -73,6 +78,8 @@ pub struct Stage {
     source: Source,
     s3: S3,
     database: Database,
+    /// What is before it.
+    cluster: Option<Redshift>,
     _postgres: Postgres,
     folder: Option<TempDir>,
     path: PathBuf,
@@ -80,19 +87,23 @@ pub struct Stage {
 
 impl Stage {
     /// Starts the ends and the writers, and checks once.
-    pub async fn start(seed: u64) -> anyhow::Result<Self> {
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("delsert-soak-").tempdir()?;
         let path = folder.path().to_owned();
         fs::create_dir(path.join("logs"))?;
-        let options = SourceOptions { capture_interval: Duration::from_millis(100), ..SourceOptions::default() };
+        let source_options = SourceOptions { capture_interval: Duration::from_millis(100), ..SourceOptions::default() };
         let start = || {
-            let source = Source::start(&path, &options, &Leash::Owner)?;
+            let source = Source::start(&path, &source_options, &Leash::Owner)?;
             anyhow::Ok((source, S3::start(&path, &Leash::Owner)?, Postgres::start(&Leash::Owner)?))
         };
         let (source, s3, postgres) = tokio::task::block_in_place(start)?;
         let database = postgres.create_database("warehouse").await?;
-        let relays =
-            [Relay::start(source.port).await?, Relay::start(s3.port).await?, Relay::start(database.port).await?];
+        let cluster = match options.engine {
+            Engine::Postgres => None,
+            Engine::Redshift => Some(Redshift::before(database.clone(), &s3.endpoint(), &[])?),
+        };
+        let served = cluster.as_ref().map_or(database.port, |cluster| cluster.port);
+        let relays = [Relay::start(source.port).await?, Relay::start(s3.port).await?, Relay::start(served).await?];
         let mut stage = Self {
             sql: source.connect().await?,
             bucket: s3.bucket(BUCKET),
@@ -107,12 +118,13 @@ impl Stage {
             source,
             s3,
             database,
+            cluster,
             _postgres: postgres,
             folder: Some(folder),
             path,
         };
         stage.configure(0)?;
-        let mut writers = writer::writers(seed);
+        let mut writers = writer::writers(options);
         for writer in &mut writers {
             writer.begin(&mut stage.sql).await?;
         }
@@ -146,19 +158,21 @@ impl Stage {
     pub fn configure(&self, group: u64) -> anyhow::Result<()> {
         let purge = ["after_extract", "after_extract", "after_load", "never"][(group % 4) as usize];
         let parallel = [4, 2, 1][(group % 3) as usize];
+        // Such that a large row has a part of its own; in several pieces, where it may be as large as that.
+        let part_size = if self.cluster.is_some() { "64KiB" } else { "256KiB" };
         let [source, bucket, target] = self.relays.each_ref().map(|relay| relay.port);
         let changes = [
             ("[sync]\n".to_owned(), format!("[sync]\npurge = \"{purge}\"\nparallel = {parallel}\n")),
             (format!("port = {}\n", self.source.port), format!("port = {source}\nconnect_timeout = \"5s\"\n")),
             (self.s3.endpoint(), format!("http://127.0.0.1:{bucket}")),
-            // Such that a large row has a part of its own, in several pieces.
-            ("[bucket]\n".to_owned(), "[bucket]\ncompression = \"none\"\npart_size = \"256KiB\"\n".to_owned()),
+            ("[bucket]\n".to_owned(), format!("[bucket]\ncompression = \"none\"\npart_size = \"{part_size}\"\n")),
             (
-                format!("port = {}\n", self.database.port),
+                format!("port = {}\n", self.cluster.as_ref().map_or(self.database.port, |cluster| cluster.port)),
                 format!("port = {target}\nconnect_timeout = \"5s\"\nlock_timeout = \"1s\"\n"),
             ),
         ];
-        let mut text = ground::config(&self.source, &self.s3, &self.database, &["dbo.*"]);
+        let usual = ground::config(&self.source, &self.s3, &self.database, &["dbo.*"]);
+        let mut text = self.cluster.as_ref().map_or(usual.clone(), |cluster| cluster.config(&usual));
         for (from, to) in changes {
             ensure!(text.contains(&from), "the usual configuration has no {from}");
             text = text.replacen(&from, &to, 1);

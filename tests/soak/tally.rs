@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use delsert::config::Engine;
+
 use super::Options;
 
 /// How many faults are shown.
@@ -128,6 +130,8 @@ impl fmt::Display for Tally {
         if let Some(kept) = &self.kept {
             writeln!(f, "logs         {}", kept.display())?;
         }
-        write!(f, "replay       make soak KILLS={} SEED={}", self.options.kills, self.options.seed)
+        let Options { kills, seed, engine } = self.options;
+        let target = if engine == Engine::Redshift { " TARGET=redshift" } else { "" };
+        write!(f, "replay       make soak KILLS={kills} SEED={seed}{target}")
     }
 }

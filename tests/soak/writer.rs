@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use delsert::config::Engine;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tokio::sync::RwLock;
 
+use super::Options;
 use crate::support::source::Sql;
 
 /// All tables.
@@ -20,6 +22,8 @@ const ROWS: (usize, usize) = (60, 240);
 
 /// Characters of a large row's text: three bytes each, so that it is more than the least piece of a multipart upload.
 const LARGE: usize = 1_850_000;
+/// The same for Amazon Redshift: nearly all that a VARCHAR holds, with a number before them.
+const LARGE_AT_REDSHIFT: usize = 21_800;
 
 /// A table, and how its statements look.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +68,8 @@ struct Plot {
     keys: BTreeMap<Key, Key>,
     /// Keys of large rows, oldest first.
     large: Vec<Key>,
+    /// Characters of a large row's text.
+    length: usize,
 }
 
 /// One connection's worth of writing.
@@ -73,12 +79,14 @@ pub struct Writer {
 }
 
 /// The writers, each with tables of its own.
-pub fn writers(seed: u64) -> Vec<Writer> {
+pub fn writers(options: Options) -> Vec<Writer> {
     let tables: [&[Shape]; 3] = [&[ONE, THREE], &[TWO], &[LARGE_ROWS]];
+    let length = if options.engine == Engine::Redshift { LARGE_AT_REDSHIFT } else { LARGE };
+    let plot = |shape: &Shape| Plot { shape: *shape, keys: BTreeMap::new(), large: Vec::new(), length };
     let writer = |(number, shapes): (u64, &[Shape])| Writer {
         // Streams of their own, so that none depends on how far another came.
-        random: StdRng::seed_from_u64(seed.wrapping_mul(31).wrapping_add(1 + number)),
-        plots: shapes.iter().map(|shape| Plot { shape: *shape, keys: BTreeMap::new(), large: Vec::new() }).collect(),
+        random: StdRng::seed_from_u64(options.seed.wrapping_mul(31).wrapping_add(1 + number)),
+        plots: shapes.iter().map(plot).collect(),
     };
     (0..).zip(tables).map(writer).collect()
 }
@@ -226,9 +234,9 @@ impl Plot {
         }
         self.large.retain(|large| *large != key);
         self.large.push(key);
-        let number: u32 = random.random();
+        let (number, length): (u32, _) = (random.random(), self.length);
         format!(
-            "{update}UPDATE {name} SET Note = N'{number}' + REPLICATE(CAST(N'表' AS nvarchar(max)), {LARGE}) WHERE {place}"
+            "{update}UPDATE {name} SET Note = N'{number}' + REPLICATE(CAST(N'表' AS nvarchar(max)), {length}) WHERE {place}"
         )
     }
 

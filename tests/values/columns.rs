@@ -1,12 +1,15 @@
 //! The columns: a type each, its edges, and how random values of it are drawn. What the target must hold is worked out
 //! here, from the value, and from nothing in `src/`.
 
+use delsert::config::Engine;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
 use super::moment::{self, Moment};
+use super::narrow;
 use super::value::{Expected, Value, hex, scaled};
+use super::warehouse::{self, Room};
 
 /// A column.
 pub struct Column {
@@ -28,7 +31,8 @@ fn column(
     Column { sql_type, target: None, edges, draw: Box::new(draw) }
 }
 
-fn overridden(
+/// The same with a configured type.
+pub fn overridden(
     (sql_type, target): (&'static str, &'static str),
     edges: Vec<Value>,
     draw: impl Fn(&mut StdRng) -> Value + Send + Sync + 'static,
@@ -36,9 +40,10 @@ fn overridden(
     Column { target: Some(target), ..column(sql_type, edges, draw) }
 }
 
-/// All columns.
-pub fn all() -> Vec<Column> {
-    [numbers(), moments(), texts(), others(), narrow()].into_iter().flatten().collect()
+/// All columns, as a warehouse holds them.
+pub fn all(engine: Engine) -> Vec<Column> {
+    let columns = [numbers(engine), moments(), texts(engine), others(), narrow::columns(engine)];
+    columns.into_iter().flatten().collect()
 }
 
 fn integers(sql_type: &'static str, least: i64, most: i64) -> Column {
@@ -50,10 +55,15 @@ fn integers(sql_type: &'static str, least: i64, most: i64) -> Column {
     })
 }
 
-fn decimals(sql_type: &'static str, digits: u32, scale: u32) -> Column {
+/// Of all digits so many after the point, of which so many are kept.
+fn decimals(sql_type: &'static str, digits: u32, (scale, kept): (u32, u32)) -> Column {
     let most = 10i128.pow(digits) - 1;
-    let edges = [-most, -1, 0, 1, most].map(|value| Value::plain(scaled(value, scale))).into();
-    column(sql_type, edges, move |rng| Value::plain(scaled(rng.random_range(-most..=most), scale)))
+    let unit = 10i128.pow(scale - kept);
+    let of = move |value: i128| {
+        let value_kept = Value::quoted(scaled(value, scale), scaled(value / unit, kept));
+        if value % unit == 0 { value_kept } else { value_kept.losing(&["digits"]) }
+    };
+    column(sql_type, [-most, -1, 0, 1, most].map(of).into(), move |rng| of(rng.random_range(-most..=most)))
 }
 
 fn money(sql_type: &'static str, least: i64, most: i64) -> Column {
@@ -61,8 +71,9 @@ fn money(sql_type: &'static str, least: i64, most: i64) -> Column {
     column(sql_type, edges, move |rng| Value::plain(scaled(rng.random_range(least..=most).into(), 4)))
 }
 
-fn numbers() -> Vec<Column> {
-    let bits = || vec![Value::literal("0", "false"), Value::literal("1", "true")];
+fn numbers(engine: Engine) -> Vec<Column> {
+    let bits = || vec![Value::bit(false), Value::bit(true)];
+    let scale = warehouse::largest_scale(engine).min(38);
     let doubles = [0.0, 0.1, 0.1 + 0.2, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 1e15, 1e16, 1e17, 1e-5, 9e-6, -1.5];
     let singles = [0.0, 0.1, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 16_777_216.0, 1e8, 1e9, -1.5];
     vec![
@@ -71,12 +82,14 @@ fn numbers() -> Vec<Column> {
         integers("smallint", i16::MIN.into(), i16::MAX.into()),
         integers("int", i32::MIN.into(), i32::MAX.into()),
         integers("bigint", i64::MIN, i64::MAX),
-        decimals("decimal(1,0)", 1, 0),
-        decimals("decimal(9,4)", 9, 4),
-        decimals("numeric(19,4)", 19, 4),
-        decimals("decimal(38,0)", 38, 0),
-        decimals("decimal(38,10)", 38, 10),
-        decimals("decimal(38,38)", 38, 38),
+        decimals("decimal(1,0)", 1, (0, 0)),
+        decimals("decimal(9,4)", 9, (4, 4)),
+        decimals("decimal(18,0)", 18, (0, 0)),
+        decimals("decimal(19,0)", 19, (0, 0)),
+        decimals("numeric(19,4)", 19, (4, 4)),
+        decimals("decimal(38,0)", 38, (0, 0)),
+        decimals("decimal(38,10)", 38, (10, 10)),
+        decimals("decimal(38,38)", 38, (38, scale)),
         money("smallmoney", i32::MIN.into(), i32::MAX.into()),
         money("money", i64::MIN, i64::MAX),
         column("real", singles.map(Value::single).into(), |rng| {
@@ -128,7 +141,7 @@ fn moments() -> Vec<Column> {
 }
 
 /// What text is made of: what CSV, COPY and T-SQL quote, what looks like NULL, and characters of one to four bytes.
-const PIECES: &[&str] = &[
+pub const PIECES: &[&str] = &[
     "a", "Zq", " ", "  ", "'", "''", "\"", "\"\"", ",", ";", "\\", "\\N", "\\.", "NULL", "\t", "\n", "\r\n", "\r",
     "--", "%", "[", "]", "0", "é", "ß", "€", "Ω", "я", "עב", "日本", "😀", "𝄞", "e\u{301}", "\u{200d}", "\u{feff}",
     "\u{a0}", "\u{1}", "\u{7f}", "\u{fffd}", "\u{ffff}",
@@ -197,40 +210,45 @@ fn of_1252(drawn: &[(u8, char)], sql_type: &str) -> Value {
     if bytes.contains(&0) { value.losing(&["nul"]) } else { value }
 }
 
-fn wide(sql_type: &'static str, most: usize, pads: bool) -> Column {
+fn wide(room: Room, sql_type: &'static str, most: usize, pads: bool) -> Column {
     let cast = if sql_type == "ntext" { "nvarchar(max)" } else { sql_type };
-    let of = move |units: Vec<u16>| Value::utf16(&if pads { padded(units, most) } else { units }, cast);
+    let of = move |units: Vec<u16>| room.cut(Value::utf16(&if pads { padded(units, most) } else { units }, cast));
     let mut edges: Vec<_> = ["", " ", "\\N", "NULL", "\"", "a  "].map(|text| of(text.encode_utf16().collect())).into();
     edges.extend(BROKEN.iter().map(|units| of(units.to_vec())));
     edges.push(of(vec![u16::from(b'x'); most]));
+    // Of each length in UTF-8 the most that there can be.
+    edges.extend(["é", "日", "😀", "\0"].map(|text| of(text.repeat(most).encode_utf16().take(most).collect())));
     column(sql_type, edges, move |rng| of(units(rng, most.min(60))))
 }
 
-fn narrow_text(sql_type: &'static str, most: usize, pads: bool) -> Column {
+fn narrow_text(room: Room, sql_type: &'static str, most: usize, pads: bool) -> Column {
     let cast = if sql_type == "text" { "varchar(max)" } else { sql_type };
     let edge = |drawn: &[(u8, char)]| {
         let mut drawn = drawn.to_vec();
         drawn.resize(if pads { most } else { drawn.len() }, (b' ', ' '));
-        of_1252(&drawn, cast)
+        room.cut(of_1252(&drawn, cast))
     };
-    let full = vec![(b'x', 'x'); most];
-    let edges = vec![edge(&[]), edge(BYTES_1252.get(..10.min(most)).unwrap()), edge(&full), edge(&[(0, '\u{FFFD}')])];
-    column(sql_type, edges, move |rng| single_bytes(rng, most.min(60), pads && most <= 60, cast))
+    let full = |byte, character| vec![(byte, character); most];
+    let mut edges = vec![edge(&[]), edge(BYTES_1252.get(..10.min(most)).unwrap()), edge(&[(0, '\u{FFFD}')])];
+    edges.extend([(b'x', 'x'), (0xE9, 'é'), (0x80, '€'), (0, '\u{FFFD}')].map(|(byte, text)| edge(&full(byte, text))));
+    column(sql_type, edges, move |rng| room.cut(single_bytes(rng, most.min(60), pads && most <= 60, cast)))
 }
 
-fn texts() -> Vec<Column> {
+fn texts(engine: Engine) -> Vec<Column> {
+    let room = warehouse::longest_text(engine);
     let utf8 = |text: &str| Value::quoted(text, text);
     vec![
-        narrow_text("char(10)", 10, true),
-        narrow_text("varchar(50)", 50, false),
-        narrow_text("varchar(8000)", 8000, false),
-        narrow_text("varchar(max)", 20_000, false),
-        narrow_text("text", 9_000, false),
-        wide("nchar(10)", 10, true),
-        wide("nvarchar(50)", 50, false),
-        wide("nvarchar(4000)", 4000, false),
-        wide("nvarchar(max)", 10_000, false),
-        wide("ntext", 5_000, false),
+        narrow_text(room, "char(10)", 10, true),
+        narrow_text(room, "varchar(50)", 50, false),
+        narrow_text(room, "varchar(8000)", 8000, false),
+        // In Windows-1252 a character has one byte, in UTF-8 up to three.
+        narrow_text(room, "varchar(max)", 40_000, false),
+        narrow_text(room, "text", 9_000, false),
+        wide(room, "nchar(10)", 10, true),
+        wide(room, "nvarchar(50)", 50, false),
+        wide(room, "nvarchar(4000)", 4000, false),
+        wide(room, "nvarchar(max)", 30_000, false),
+        wide(room, "ntext", 5_000, false),
         column(
             "varchar(200) COLLATE Latin1_General_100_CI_AS_SC_UTF8",
             vec![utf8(""), utf8("日本😀é")],
@@ -307,67 +325,5 @@ fn variants() -> Vec<Value> {
         of("nchar(4)", "N'a'", "a   "),
         of("nvarchar(4000)", "REPLICATE(N'x', 4000)", &"x".repeat(4000)),
         of("varchar(8000)", "REPLICATE('x', 8000)", &"x".repeat(8000)),
-    ]
-}
-
-/// Columns whose configured type holds less than the source's.
-fn narrow() -> Vec<Column> {
-    let length = |text: &str| {
-        let cut: String = text.chars().take(5).collect();
-        let value = Value::quoted(text, cut);
-        if text.chars().count() > 5 { value.losing(&["length"]) } else { value }
-    };
-    let small = |value: i32| match i16::try_from(value) {
-        Ok(_) => Value::literal(value.to_string(), value.to_string()),
-        Err(_) => Value::beyond(value.to_string()),
-    };
-    // numeric(10,2) of a decimal(19,4).
-    let cents = |value: i64| {
-        let cut = value / 100;
-        if cut.abs() > 9_999_999_999 {
-            return Value::beyond(format!("'{}'", scaled(value.into(), 4)));
-        }
-        let kept = Value::quoted(scaled(value.into(), 4), scaled(cut.into(), 2));
-        if value % 100 == 0 { kept } else { kept.losing(&["digits"]) }
-    };
-    let single = |value: f64| {
-        #[expect(clippy::cast_possible_truncation, reason = "what is lost is what is expected")]
-        let near = value as f32;
-        if near.is_infinite() {
-            return Value::beyond(format!("{value:e}"));
-        }
-        let exact = f64::from(near).to_bits() == value.to_bits();
-        let (literal, expected) = (format!("{value:e}"), Expected::Single(near));
-        Value { literal, expected, losses: if exact { Vec::new() } else { vec!["digits"] } }
-    };
-    let second = |moment| moment::datetime2(moment, 6, 0);
-    let day = |moment| moment::day(moment, 3);
-    vec![
-        overridden(
-            ("nvarchar(50)", "varchar(5)"),
-            vec![length(""), length("12345"), length("123456"), length("12345 "), length("😀😀😀😀😀😀")],
-            move |rng| length(&(0..rng.random_range(0..6)).map(|_| *PIECES.choose(rng).unwrap()).collect::<String>()),
-        ),
-        overridden(("int", "smallint"), [-32_769, -32_768, 0, 32_767, 32_768].map(small).into(), move |rng| {
-            small(rng.random_range(-40_000..40_000))
-        }),
-        overridden(
-            ("decimal(19,4)", "numeric(10,2)"),
-            [0, 1, 99, 100, -100, -101, 999_999_999_900, 999_999_999_999, 1_000_000_000_000, -i64::MAX]
-                .map(cents)
-                .into(),
-            move |rng| cents(rng.random_range(-2_000_000_000_000..2_000_000_000_000)),
-        ),
-        overridden(("float", "real"), [0.5, 0.1, 1e39, -1e39, 3.5e38].map(single).into(), move |rng| {
-            single(rng.random_range(-1e39..1e39))
-        }),
-        overridden(
-            ("datetime2(6)", "timestamp(0)"),
-            vec![second(Moment::first()), second(Moment::last())],
-            move |rng| second(Moment::random(rng)),
-        ),
-        overridden(("datetime2(3)", "date"), vec![day(Moment::first()), day(Moment::last())], move |rng| {
-            day(Moment::random(rng))
-        }),
     ]
 }

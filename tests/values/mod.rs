@@ -3,7 +3,9 @@
 
 mod columns;
 mod moment;
+mod narrow;
 mod value;
+mod warehouse;
 
 #[cfg(test)]
 mod tests;
@@ -14,12 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::{Context, ensure};
+use delsert::config::Engine;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use self::columns::Column;
 use self::value::Value;
 use crate::support::ground::Ground;
+use crate::support::redshift::Redshift;
 use crate::support::source::{SourceOptions, Sql};
 use crate::support::task::Summary;
 
@@ -36,6 +41,8 @@ pub struct Options {
     pub values: u64,
     /// Where they are drawn from.
     pub seed: u64,
+    /// The warehouse.
+    pub engine: Engine,
 }
 
 /// What was found.
@@ -73,6 +80,7 @@ type Losses = BTreeMap<(String, String), u64>;
 /// The three ends, the columns, and what the target should hold.
 struct Stage {
     ground: Ground,
+    cluster: Option<Redshift>,
     sql: Sql,
     columns: Vec<Column>,
     rows: BTreeMap<i32, Vec<Value>>,
@@ -82,7 +90,7 @@ struct Stage {
 
 /// Sends the edges twice, by the copy and by changes, and random values half by each.
 pub async fn run(options: Options) -> anyhow::Result<Tally> {
-    let mut stage = Stage::open().await?;
+    let mut stage = Stage::open(options.engine).await?;
     let mut rng = StdRng::seed_from_u64(options.seed);
     let mut tally = Tally::default();
     let width = stage.columns.len() as u64;
@@ -102,10 +110,14 @@ pub async fn run(options: Options) -> anyhow::Result<Tally> {
 }
 
 impl Stage {
-    async fn open() -> anyhow::Result<Self> {
+    async fn open(engine: Engine) -> anyhow::Result<Self> {
         let ground = Ground::start(SourceOptions::default(), &["dbo.*"]).await?;
+        let cluster = match engine {
+            Engine::Postgres => None,
+            Engine::Redshift => Some(Redshift::before(ground.target.clone(), &ground.s3.endpoint(), &[])?),
+        };
         let mut sql = ground.source.connect().await?;
-        let columns = columns::all();
+        let columns = columns::all(engine);
         let mut ddl = "CREATE TABLE dbo.[Values] (id int NOT NULL PRIMARY KEY".to_owned();
         let mut types = Vec::new();
         for (at, column) in columns.iter().enumerate() {
@@ -113,13 +125,14 @@ impl Stage {
             types.extend(column.target.map(|target| format!("c{at} = \"{target}\"")));
         }
         sql.run(&format!("{ddl})")).await?;
-        let mut config = ground.config(&["dbo.*"]);
+        let usual = ground.config(&["dbo.*"]);
+        let mut config = cluster.as_ref().map_or(usual.clone(), |cluster| cluster.config(&usual));
         config.push_str(
             "\n[values]\nnul = \"replace\"\nsurrogate = \"replace\"\nlength = \"truncate\"\nrange = \"null\"\n",
         );
         write!(config, "\n[[table]]\nname = \"dbo.Values\"\ncolumns = {{ {} }}\n", types.join(", "))?;
         ground.write_config(&config)?;
-        Ok(Self { ground, sql, columns, rows: BTreeMap::new(), written: BTreeSet::new() })
+        Ok(Self { ground, cluster, sql, columns, rows: BTreeMap::new(), written: BTreeSet::new() })
     }
 
     /// Rows that hold each edge of each column once, and NULL beside them.
@@ -193,26 +206,47 @@ impl Stage {
         self.compare(tally).await
     }
 
+    /// The target's rows, as it prints them.
+    async fn rows(&self) -> anyhow::Result<Vec<SimpleQueryRow>> {
+        let client = if let Some(cluster) = &self.cluster {
+            cluster.connect().await?
+        } else {
+            let client = self.ground.target.connect().await?;
+            client.batch_execute("SET bytea_output TO 'hex'").await?;
+            client
+        };
+        let settings = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'; SET extra_float_digits TO 2";
+        client.batch_execute(settings).await?;
+        let messages = client.simple_query("SELECT * FROM dbo.values").await?;
+        let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
+        Ok(messages.into_iter().filter_map(row).collect())
+    }
+
     async fn compare(&self, tally: &mut Tally) -> anyhow::Result<()> {
-        let client = self.ground.target.connect().await?;
-        client.batch_execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET bytea_output = 'hex'").await?;
-        let list: Vec<_> = (0..self.columns.len()).map(|at| format!("c{at}::text")).collect();
-        let rows = client.query(&format!("SELECT id, {} FROM dbo.values", list.join(", ")), &[]).await?;
+        let engine = if self.cluster.is_some() { Engine::Redshift } else { Engine::Postgres };
+        let rows = self.rows().await?;
         ensure!(rows.len() == self.rows.len(), "the target has {} rows, the source {}", rows.len(), self.rows.len());
         for row in &rows {
-            let id: i32 = row.try_get(0)?;
+            let id: i32 = row.get(0).context("a row without its number")?.parse()?;
             let values = self.rows.get(&id).with_context(|| format!("row {id} is not at the source"))?;
             for (at, (value, column)) in values.iter().zip(&self.columns).enumerate() {
-                let found: Option<&str> = row.try_get(at + 1)?;
+                let found: Option<&str> = row.get(at + 1);
                 tally.values += 1;
-                if !value.expected.is(found) {
-                    let (sql_type, literal) = (column.sql_type, &value.literal);
-                    tally.differ(format!("row {id}, {sql_type}, {literal}: {found:?} instead of {:?}", value.expected));
+                if !value.expected.is(engine, found) {
+                    let texts = [value.literal.clone(), format!("{found:?}"), format!("{:?}", value.expected)];
+                    let [literal, found, expected] = texts.each_ref().map(|text| shown(text));
+                    let sql_type = column.sql_type;
+                    tally.differ(format!("row {id}, {sql_type}, {literal}: {found} instead of {expected}"));
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The beginning of a text that may be long.
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(200)]
 }
 
 /// The losses that a summary tells of the one table.

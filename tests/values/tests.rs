@@ -1,10 +1,21 @@
+use delsert::config::Engine;
+
 use super::{Options, run};
 use crate::support::ground::Ground;
 use crate::support::source::SourceOptions;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r9_every_value_arrives_as_it_must_and_every_loss_is_counted() -> anyhow::Result<()> {
-    let tally = run(Options { values: 20_000, seed: 20_261_128 }).await?;
+    every_value_arrives(Options { values: 20_000, seed: 20_261_128, engine: Engine::Postgres }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_every_value_arrives_as_it_must_at_redshift_too() -> anyhow::Result<()> {
+    every_value_arrives(Options { values: 5_000, seed: 20_261_128, engine: Engine::Redshift }).await
+}
+
+async fn every_value_arrives(options: Options) -> anyhow::Result<()> {
+    let tally = run(options).await?;
     assert_eq!(tally.differences, 0, "{tally}");
     // Every loss was there to be counted.
     for loss in ["digits", "offset", "nul", "surrogate", "length", "range"] {

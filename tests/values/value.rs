@@ -1,5 +1,7 @@
 //! One value: how T-SQL writes it, what the target must hold, and what is lost on the way.
 
+use delsert::config::Engine;
+
 /// What the target must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
@@ -7,6 +9,10 @@ pub enum Expected {
     Null,
     /// This text, as the target prints the value.
     Text(String),
+    /// True or false.
+    Boolean(bool),
+    /// Bytes.
+    Bytes(Vec<u8>),
     /// Floating point of eight bytes, bit for bit.
     Double(f64),
     /// Floating point of four bytes, bit for bit.
@@ -15,10 +21,15 @@ pub enum Expected {
 
 impl Expected {
     /// Whether the target holds it, by the text that it prints.
-    pub fn is(&self, found: Option<&str>) -> bool {
+    pub fn is(&self, engine: Engine, found: Option<&str>) -> bool {
         match (self, found) {
             (Self::Null, None) => true,
             (Self::Text(text), Some(found)) => text == found,
+            (Self::Boolean(value), Some(found)) => found == if *value { "t" } else { "f" },
+            (Self::Bytes(bytes), Some(found)) => {
+                let prefix = if engine == Engine::Postgres { "\\x" } else { "" };
+                found.strip_prefix(prefix) == hex(bytes).to_lowercase().strip_prefix("0x")
+            }
             (Self::Double(value), Some(found)) => {
                 found.parse().is_ok_and(|found: f64| found.to_bits() == value.to_bits())
             }
@@ -91,7 +102,13 @@ impl Value {
 
     /// Bytes.
     pub fn bytes(bytes: &[u8]) -> Self {
-        Self::literal(hex(bytes), hex(bytes).to_lowercase().replacen("0x", "\\x", 1))
+        Self { literal: hex(bytes), expected: Expected::Bytes(bytes.to_vec()), losses: Vec::new() }
+    }
+
+    /// A bit.
+    pub fn bit(value: bool) -> Self {
+        let literal = if value { "1" } else { "0" };
+        Self { literal: literal.to_owned(), expected: Expected::Boolean(value), losses: Vec::new() }
     }
 
     /// The same, with these losses besides.

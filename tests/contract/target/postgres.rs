@@ -56,6 +56,9 @@ impl Warehouse for Server {
     type Target = Postgres;
 
     const ENGINE: Engine = Engine::Postgres;
+    const TEXT: &str = "text";
+    const SCALE: u8 = 38;
+    const HEX: &str = "encode(v, 'hex')";
 
     async fn create(_: &str) -> anyhow::Result<Self> {
         let shared = tokio::task::block_in_place(postgres::Postgres::shared)?;

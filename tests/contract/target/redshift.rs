@@ -41,6 +41,9 @@ impl Warehouse for Cluster {
     type Target = Redshift;
 
     const ENGINE: Engine = Engine::Redshift;
+    const TEXT: &str = "varchar(65535)";
+    const SCALE: u8 = 37;
+    const HEX: &str = "to_hex(v)";
 
     async fn create(bucket: &str) -> anyhow::Result<Self> {
         let standin = redshift::Redshift::start(bucket, &[]).await?;
@@ -85,14 +88,22 @@ contract! {
         r4_a_batch_is_not_applied_twice,
         r4_waiting_for_the_lock_is_bounded,
         a_load_that_is_given_up_frees_the_table,
+        an_existing_table_with_other_columns_is_refused_with_each_difference,
+        an_existing_table_gets_its_missing_columns_and_keeps_its_own,
+        staging_follows_the_batch,
         a_table_that_was_dropped_begins_anew,
     }
     damage {
+        a_flipped_byte_anywhere_is_noticed,
         a_part_cut_short_grown_or_gone_is_noticed,
         a_part_that_is_anothers_is_noticed,
+        wrong_counts_are_noticed,
     }
     values {
         texts_arrive_as_they_are,
+        a_text_that_looks_like_another_batchs_null_stays_a_text,
+        bytes_and_uuids_arrive_as_they_are,
+        numbers_arrive_digit_by_digit,
         floats_arrive_bit_by_bit,
         times_arrive_whatever_the_servers_zone,
     }

@@ -230,9 +230,9 @@ pub async fn an_existing_table_with_other_columns_is_refused_with_each_differenc
     let warehouse = W::create("").await?;
     warehouse.run("CREATE SCHEMA sales").await?;
     warehouse
-        .run("CREATE TABLE sales.orders (orderid smallint NOT NULL, note varchar(10) NOT NULL, more int NOT NULL, fine int)")
+        .run("CREATE TABLE sales.orders (orderid smallint NOT NULL, note varchar(10), need int NOT NULL, more int NOT NULL, fine int)")
         .await?;
-    let columns = [("OrderID", INTEGER), ("Note", TEXT), ("Added", TEXT)];
+    let columns = [("OrderID", INTEGER), ("Note", TEXT), ("Need", INTEGER), ("Added", TEXT)];
     let orders = place(&warehouse, &table("Orders", 1, &columns))?;
     let mut target = warehouse.connect(MINUTE).await?;
     let (kind, text) = failure(target.prepare(&orders).await);
@@ -240,8 +240,8 @@ pub async fn an_existing_table_with_other_columns_is_refused_with_each_differenc
     for part in [
         "Sales.Orders",
         "'orderid' is smallint, not integer",
-        "'note' is character varying(10), not text",
-        "'note' is NOT NULL",
+        &format!("'note' is character varying(10), not {}", W::TEXT),
+        "'need' is NOT NULL",
         "'more'",
     ] {
         assert!(text.contains(part), "{part} is not in: {text}");
@@ -254,7 +254,10 @@ pub async fn an_existing_table_gets_its_missing_columns_and_keeps_its_own<W: War
     let store = crate::contract::batch::Store::start(W::ENGINE).await?;
     let warehouse = W::create(&store.endpoint).await?;
     warehouse.run("CREATE SCHEMA sales").await?;
-    warehouse.run("CREATE TABLE sales.orders (own int DEFAULT 7 NOT NULL, note text, orderid int PRIMARY KEY)").await?;
+    let text = W::TEXT;
+    let create =
+        format!("CREATE TABLE sales.orders (own int DEFAULT 7 NOT NULL, note {text}, orderid int PRIMARY KEY)");
+    warehouse.run(&create).await?;
     let columns = [("OrderID", INTEGER), ("Note", TEXT), ("Added", TEXT)];
     let source = table("Orders", 1, &columns);
     let mut scene = Scene::<W> {
@@ -265,7 +268,8 @@ pub async fn an_existing_table_gets_its_missing_columns_and_keeps_its_own<W: War
         warehouse,
     };
     let changes = scene.target.prepare(&scene.table).await?.changes;
-    assert!(changes.contains(&"ALTER TABLE \"sales\".\"orders\" ADD COLUMN \"added\" text".to_owned()), "{changes:?}");
+    let added = format!("ALTER TABLE \"sales\".\"orders\" ADD COLUMN \"added\" {text}");
+    assert!(changes.contains(&added), "{changes:?}");
     let rows: &[Row<'_>] = &[(Upsert, &[Integer(1), Text("n"), Text("a")])];
     let snapshot = scene.store.batch(&scene.source, (1, 1), &[rows]).await?;
     scene.load(&snapshot).await?;

@@ -3,18 +3,17 @@
 mod adopted;
 mod ours;
 mod readers;
+mod redshift;
 mod references;
 mod refused;
 mod rows;
 
-use delsert::config::Engine;
 use delsert::error::Kind;
 use delsert::finding::Finding;
 use delsert::row::Cell::{Integer, Null, Text};
 use delsert::row::Operation::{Delete, Upsert};
 use delsert::table::Table;
 use delsert::target::Target;
-use delsert::target::postgres::Postgres;
 
 use super::postgres::Server;
 use super::{LONG, Scene, Warehouse, failure};
@@ -22,10 +21,16 @@ use crate::contract::batch::{INTEGER, Row, Store, TEXT, table};
 
 /// Schema sales with what this SQL makes in it, before any check; `more` is configuration.
 async fn existing(more: &str, source: Table, sql: &str) -> anyhow::Result<Scene<Server>> {
-    let warehouse = Server::create("").await?;
+    existing_in(more, source, sql).await
+}
+
+/// The same in any warehouse.
+async fn existing_in<W: Warehouse>(more: &str, source: Table, sql: &str) -> anyhow::Result<Scene<W>> {
+    let store = Store::start(W::ENGINE).await?;
+    let warehouse = W::create(&store.endpoint).await?;
     warehouse.run(&format!("CREATE SCHEMA sales; {sql}")).await?;
-    let place = Postgres::place(&warehouse.config("shop", more), &source)?;
-    let (target, store) = (warehouse.connect(LONG).await?, Store::start(Engine::Postgres).await?);
+    let place = W::Target::place(&warehouse.config("shop", more), &source)?;
+    let target = warehouse.connect(LONG).await?;
     Ok(Scene { table: place, target, store, warehouse, source })
 }
 
@@ -35,14 +40,14 @@ fn numbered(name: &str) -> Table {
 }
 
 /// Goes on with another table of the same database.
-fn turn_to(scene: &mut Scene<Server>, source: Table) -> anyhow::Result<()> {
-    scene.table = Postgres::place(&scene.warehouse.config("shop", ""), &source)?;
+fn turn_to<W: Warehouse>(scene: &mut Scene<W>, source: Table) -> anyhow::Result<()> {
+    scene.table = W::Target::place(&scene.warehouse.config("shop", ""), &source)?;
     scene.source = source;
     Ok(())
 }
 
 /// The message by which a check refuses the table, and the statements that it gives.
-async fn refused(scene: &mut Scene<Server>) -> (String, Vec<String>) {
+async fn refused<W: Warehouse>(scene: &mut Scene<W>) -> (String, Vec<String>) {
     let error = scene.target.prepare(&scene.table).await.unwrap_err();
     let text = error.to_string();
     assert_eq!(error.kind(), Kind::TargetShape, "{text}");
@@ -51,12 +56,12 @@ async fn refused(scene: &mut Scene<Server>) -> (String, Vec<String>) {
 }
 
 /// What a check tells of a table that it adopts.
-async fn adopted(scene: &mut Scene<Server>) -> anyhow::Result<Vec<Finding>> {
+async fn adopted<W: Warehouse>(scene: &mut Scene<W>) -> anyhow::Result<Vec<Finding>> {
     Ok(scene.target.prepare(&scene.table).await?.findings)
 }
 
 /// A copy, changes and a second copy of a table as [`numbered`] makes it, after each of which its rows are as they should.
-async fn loads(scene: &mut Scene<Server>) -> anyhow::Result<()> {
+async fn loads<W: Warehouse>(scene: &mut Scene<W>) -> anyhow::Result<()> {
     let copy: &[Row<'_>] = &[
         (Upsert, &[Integer(1), Text("one")]),
         (Upsert, &[Integer(2), Null]),

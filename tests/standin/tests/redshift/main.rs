@@ -1,5 +1,6 @@
 //! The Redshift stand-in as its clients see it, before a real PostgreSQL.
 
+mod accepted;
 mod access;
 mod copy;
 mod crowd;

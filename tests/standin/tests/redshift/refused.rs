@@ -5,10 +5,15 @@ use tokio_postgres::Client;
 use crate::support::{LOAD, Standin, error, value};
 
 /// Tables that the statements speak of.
-const GROUND: &str = "CREATE SCHEMA s;
+pub const GROUND: &str = "CREATE SCHEMA s;
     CREATE TABLE s.t (id INT NOT NULL, name VARCHAR(20), kept VARCHAR(20) DEFAULT 'x', keyed VARCHAR(20) UNIQUE, \
         packed VARCHAR(20) ENCODE text255, amount DECIMAL(10,2));
+    CREATE TABLE s.e (id VARCHAR(20) PRIMARY KEY, far VARCHAR(20) REFERENCES s.t (keyed), dict VARCHAR(20) ENCODE bytedict, \
+        run VARCHAR(20) ENCODE runlength, long VARCHAR(20) ENCODE text32k, free VARCHAR(20) ENCODE lzo);
     CREATE TABLE s.u (id INT NOT NULL, name VARCHAR(20));
+    CREATE TABLE s.d (id INT NOT NULL, name VARCHAR(20)) DISTKEY (id);
+    CREATE TABLE s.like_u (id INT NOT NULL, name VARCHAR(20));
+    CREATE TEMP TABLE brief (id INT NOT NULL, name VARCHAR(20));
     CREATE TABLE s.w (id INT NOT NULL, name VARCHAR(20), kept VARCHAR(20) DEFAULT 'x', keyed VARCHAR(20) UNIQUE, \
         packed VARCHAR(20), amount DECIMAL(10,2));
     INSERT INTO s.t (id) VALUES (1)";
@@ -167,6 +172,73 @@ const EVERYWHERE: &[(&str, &str, &str)] = &[
     ("SELECT * FROM information_schema.element_types", "42P01", "Unsupported PostgreSQL data types: arrays"),
     ("SELECT * FROM redshift_standin.\"$names\"", "42501", "the stand-in's own"),
     ("SET search_path TO redshift_standin", "42501", "the stand-in's own"),
+    ("UNLISTEN channel", "42601", "Unsupported PostgreSQL features"),
+    ("SELECT currval('q')", "42883", "Unsupported PostgreSQL features"),
+    ("SELECT setval('q', 1)", "42883", "Unsupported PostgreSQL features"),
+    ("SELECT pg_try_advisory_lock(1)", "42883", "Unsupported PostgreSQL features"),
+    ("SELECT pg_advisory_unlock(1)", "42883", "Unsupported PostgreSQL features"),
+    ("SELECT pg_notify('a', 'b')", "42883", "Unsupported PostgreSQL features"),
+    ("SELECT gen_random_uuid()", "42883", "Unsupported PostgreSQL functions"),
+    ("SELECT id, generate_series(1, 2) FROM s.t", "42883", "Amazon Redshift and PostgreSQL: leader-only functions"),
+    ("SELECT CAST('{1}' AS int[])", "42601", "Unsupported PostgreSQL data types"),
+    ("CREATE RULE r AS ON INSERT TO s.t DO NOTHING", "42601", "Unsupported PostgreSQL features"),
+    ("CREATE TABLE s.x (a INT[3])", "42601", "Unsupported PostgreSQL data types: arrays"),
+    ("DECLARE c CURSOR FOR SELECT 1", "0A000", "DECLARE: within a transaction; the stand-in's limit there"),
+    ("COPY s.t FROM '/tmp/file' IAM_ROLE default CSV", "0A000", "COPY: data sources"),
+    ("COPY s.t FROM PROGRAM 'ls'", "42601", "COPY: data sources"),
+    ("CREATE TABLE s.x (a INT, b INT) DISTKEY (a, b)", "42601", "CREATE TABLE: DISTKEY is one column"),
+    ("CREATE TABLE s.x (a SUPER) SORTKEY (a)", "0A000", "Limitations for SUPER"),
+    ("CREATE TABLE s.x (a VARBYTE(8) SORTKEY)", "0A000", "VARBYTE type"),
+    ("CREATE TABLE s.x (a VARBYTE(8)) SORTKEY (a)", "0A000", "VARBYTE type"),
+    ("CREATE TABLE s.x (a INT) SORTKEY (b)", "42703", "CREATE TABLE: SORTKEY"),
+    ("CREATE TABLE s.x (a GEOMETRY DISTKEY)", "0A000", "CREATE TABLE: DISTKEY; the stand-in has no GEOMETRY"),
+    ("CREATE TABLE s.x (a HLLSKETCH SORTKEY)", "0A000", "CREATE TABLE: SORTKEY; the stand-in has no HLLSKETCH"),
+    ("CREATE TABLE s.x (a BIGINT IDENTITY)", "42601", "CREATE TABLE: IDENTITY takes a seed and a step"),
+    ("INSERT INTO s.t (name) VALUES ('no id')", "23502", "Defining table constraints: NOT NULL is enforced"),
+    ("UPDATE s.t SET id = NULL", "23502", "Defining table constraints: NOT NULL is enforced"),
+    ("ALTER TABLE s.t ADD COLUMN a INT DISTKEY", "0A000", "ALTER TABLE: ADD COLUMN"),
+    ("ALTER TABLE s.t ADD COLUMN a BIGINT IDENTITY(1,1)", "0A000", "ALTER TABLE: ADD COLUMN"),
+    ("ALTER TABLE s.t ADD (a INT, b INT)", "42601", "ALTER TABLE: one column a statement"),
+    ("ALTER TABLE s.t ALTER COLUMN id SET DATA TYPE BIGINT", "42601", "ALTER TABLE"),
+    ("ALTER TABLE s.e ALTER COLUMN id TYPE VARCHAR(30)", "0A000", "ALTER TABLE: not with PRIMARY KEY"),
+    ("ALTER TABLE s.e ALTER COLUMN far TYPE VARCHAR(30)", "0A000", "ALTER TABLE: not with FOREIGN KEY"),
+    ("ALTER TABLE s.e ALTER COLUMN dict TYPE VARCHAR(30)", "0A000", "ALTER TABLE: not with BYTEDICT"),
+    ("ALTER TABLE s.e ALTER COLUMN run TYPE VARCHAR(30)", "0A000", "ALTER TABLE: not with RUNLENGTH"),
+    ("ALTER TABLE s.e ALTER COLUMN long TYPE VARCHAR(30)", "0A000", "ALTER TABLE: not with TEXT32K"),
+    ("ALTER TABLE s.e ALTER COLUMN free TYPE CHAR(30)", "0A000", "ALTER TABLE: ALTER COLUMN TYPE is for VARCHAR"),
+    ("ALTER TABLE s.t APPEND FROM s.u", "0A000", "ALTER TABLE APPEND: identical columns"),
+    ("ALTER TABLE s.t APPEND FROM s.w", "0A000", "ALTER TABLE APPEND: identical encodings"),
+    ("ALTER TABLE s.u APPEND FROM s.d", "0A000", "ALTER TABLE APPEND: identical distribution"),
+    ("ALTER TABLE s.u APPEND FROM brief", "0A000", "ALTER TABLE APPEND: permanent tables"),
+    (
+        "MERGE INTO s.t USING s.u ON t.id = u.id WHEN MATCHED THEN UPDATE SET t.name = u.name WHEN NOT MATCHED THEN INSERT (id) VALUES (u.id)",
+        "42601",
+        "MERGE: columns of SET are not qualified",
+    ),
+    (
+        "MERGE INTO s.t USING s.u ON t.id = u.id WHEN MATCHED THEN UPDATE SET name = u.name WHEN MATCHED THEN DELETE",
+        "42601",
+        "MERGE: upserts and deletes do not mix",
+    ),
+    (
+        "MERGE INTO s.t USING s.u ON t.id = u.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED AND u.id > 1 THEN INSERT (id) VALUES (u.id)",
+        "42601",
+        "MERGE: no further condition",
+    ),
+    (
+        "MERGE INTO s.t USING s.u ON t.id = u.id OR t.name = u.name WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id) VALUES (u.id)",
+        "0A000",
+        "MERGE: equality only",
+    ),
+    (
+        "MERGE INTO s.t USING s.u ON t.id = u.id REMOVE DUPLICATES",
+        "42601",
+        "MERGE: identical columns; the stand-in's limit otherwise",
+    ),
+    ("VACUUM s.t TO 101 PERCENT", "22023", "VACUUM"),
+    ("VACUUM s.t, s.u", "42601", "VACUUM: one table"),
+    ("VACUUM DELETE s.t", "42601", "VACUUM"),
+    ("CREATE DATABASE d", "0A000", "the stand-in's limit"),
     ("LOCK s.t", "25P01", "LOCK: within a transaction"),
     ("LOCK s.t IN SHARE MODE", "42601", "LOCK: one mode"),
 ];
@@ -178,6 +250,11 @@ const IN_BLOCK: &[(&str, &str, &str)] = &[
     ("ALTER TABLE s.t APPEND FROM s.w", "25001", "ALTER TABLE APPEND"),
     ("ALTER TABLE s.t ALTER COLUMN name TYPE VARCHAR(30)", "25001", "ALTER TABLE"),
     ("ALTER TABLE s.t ALTER COLUMN name ENCODE lzo", "25001", "ALTER TABLE"),
+    ("VACUUM DELETE ONLY s.t BOOST", "25001", "VACUUM"),
+    ("CREATE DATABASE d", "25001", "CREATE DATABASE"),
+    ("CREATE EXTERNAL TABLE s.x (a INT) STORED AS PARQUET LOCATION 's3://b/'", "25001", "CREATE EXTERNAL TABLE"),
+    ("ALTER TABLE s.t ADD PARTITION (a = 1) LOCATION 's3://b/'", "25001", "ALTER TABLE: external tables"),
+    ("ALTER TABLE s.t SET LOCATION 's3://b/'", "25001", "ALTER TABLE: external tables"),
 ];
 
 /// What is told in place of the row's error, if it is another.

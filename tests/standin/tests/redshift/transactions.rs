@@ -42,6 +42,28 @@ async fn one_writer_of_a_table_at_a_time_and_readers_do_not_wait() -> anyhow::Re
     Ok(())
 }
 
+/// "Managing concurrent write operations": two transactions that take tables in different orders deadlock.
+#[tokio::test]
+async fn tables_taken_in_two_orders_end_one_transaction_and_let_the_other_go_on() -> anyhow::Result<()> {
+    let standin = Standin::start().await?;
+    let (first, second) = (standin.connect().await?, standin.connect().await?);
+    first.batch_execute("CREATE TABLE t (id INT); CREATE TABLE u (id INT)").await?;
+    for (before, after) in [("LOCK ", ""), ("INSERT INTO ", " VALUES (1)")] {
+        let of = |table: &str| format!("{before}{table}{after}");
+        first.batch_execute(&format!("BEGIN; {}", of("t"))).await?;
+        second.batch_execute(&format!("BEGIN; {}", of("u"))).await?;
+        let (us, ts) = (of("u"), of("t"));
+        let ended = tokio::join!(first.batch_execute(&us), second.batch_execute(&ts));
+        let errors: Vec<_> = [&ended.0, &ended.1].into_iter().filter_map(|ended| ended.as_ref().err()).collect();
+        let codes: Vec<_> =
+            errors.iter().filter_map(|error| error.code()).map(tokio_postgres::error::SqlState::code).collect();
+        assert_eq!(codes, ["40P01"], "{before}");
+        first.batch_execute("ROLLBACK").await?;
+        second.batch_execute("ROLLBACK").await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_write_after_another_commit_to_the_table_is_1023() -> anyhow::Result<()> {
     let standin = Standin::start().await?;

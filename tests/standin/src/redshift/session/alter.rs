@@ -18,6 +18,7 @@ impl Session {
             Change::Retype { .. } => Some("ALTER TABLE ALTER COLUMN TYPE"),
             Change::Encode { .. } => Some("ALTER TABLE ALTER COLUMN ENCODE"),
             Change::Append(_) => Some("ALTER TABLE APPEND"),
+            Change::External => Some("ALTER EXTERNAL TABLE"),
             _ => None,
         };
         if let Some(what) = outside_only.filter(|_| many || self.transaction.is_block()) {
@@ -41,6 +42,12 @@ impl Session {
         let relation = crate::redshift::name::literal(&name.quoted());
         let sql = format!("SELECT relkind FROM pg_catalog.pg_class WHERE oid = {relation}::regclass");
         Ok(self.below.rows(&sql).await?.first().and_then(|row| row[0].as_deref()) == Some("r"))
+    }
+
+    async fn is_temporary(&mut self, name: &Name) -> Outcome<bool> {
+        let relation = crate::redshift::name::literal(&name.quoted());
+        let sql = format!("SELECT relpersistence FROM pg_catalog.pg_class WHERE oid = {relation}::regclass");
+        Ok(self.below.rows(&sql).await?.first().and_then(|row| row[0].as_deref()) == Some("t"))
     }
 
     async fn change(&mut self, name: &Name, table: Table, change: &Change) -> Outcome<()> {
@@ -72,6 +79,7 @@ impl Session {
             }
             Change::Physical(attributes) => self.physical(name, table, attributes).await,
             Change::Append(from) => self.append(name, &table, from).await,
+            Change::External => Err(SqlError::unmodelled("ALTER EXTERNAL TABLE").into()),
         }
     }
 
@@ -238,10 +246,12 @@ impl Session {
     /// Moves all rows from a table of the same form.
     async fn append(&mut self, name: &Name, table: &Table, from: &Name) -> Outcome<()> {
         let source = self.table(from).await?;
-        let form = |table: &Table| {
-            table.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect::<Vec<_>>()
-        };
-        if form(table) != form(&source) {
+        for name in [name, from] {
+            if self.is_temporary(name).await? {
+                return Err(SqlError::unsupported("ALTER TABLE APPEND takes permanent tables only").into());
+            }
+        }
+        if !are_alike(table, &source) {
             let told = "ALTER TABLE APPEND needs identical columns; IGNOREEXTRA and FILLTARGET are not supported by the stand-in";
             return Err(SqlError::unsupported(told).into());
         }
@@ -258,4 +268,18 @@ impl Session {
             .await?;
         self.commit_below().await
     }
+}
+
+/// Whether two tables have what APPEND wants the same: columns, encodings, distribution and sort keys.
+fn are_alike(one: &Table, other: &Table) -> bool {
+    let spread = |table: &Table| (table.declared.diststyle.clone(), table.declared.interleaved);
+    let column = |table: &Table, at: usize| {
+        let column = &table.columns[at];
+        let declared = table.declared.columns.get(&column.number).cloned().unwrap_or_default();
+        (column.name.clone(), column.column_type, declared.encode, declared.dist, declared.sort)
+    };
+    let count = one.columns.len();
+    spread(one) == spread(other)
+        && count == other.columns.len()
+        && (0..count).all(|at| column(one, at) == column(other, at))
 }

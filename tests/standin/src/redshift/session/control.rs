@@ -26,6 +26,10 @@ impl Session {
                 }
                 self.upkeep("VACUUM", table.as_ref()).await
             }
+            Control::Outside(what) => {
+                let inside = many || self.transaction.is_block();
+                Err(if inside { SqlError::in_block(what) } else { SqlError::unmodelled(what) }.into())
+            }
             Control::Set { name, values } => self.set(name, values).await,
             Control::Reset(name) => self.set(name, &["default".to_owned()]).await,
             Control::Show(name) => self.show(name, true),

@@ -35,6 +35,8 @@ pub enum Change {
     Physical(Attributes),
     /// APPEND FROM.
     Append(Name),
+    /// What only an external table has.
+    External,
 }
 
 /// Reads what follows ALTER.
@@ -48,6 +50,12 @@ pub fn parse(cursor: &mut Cursor) -> Result<Statement, SqlError> {
 }
 
 fn change(cursor: &mut Cursor) -> Result<Change, SqlError> {
+    let external =
+        [&["add", "partition"][..], &["drop", "partition"], &["set", "location"], &["set", "file", "format"]];
+    if external.iter().any(|words| cursor.are(words)) {
+        cursor.skip_rest();
+        return Ok(Change::External);
+    }
     if cursor.accept("add") {
         if let Some(key) = ddl::table_key(cursor)? {
             return Ok(Change::AddKey(key));

@@ -16,6 +16,8 @@ pub enum Control {
     Analyze(Option<Name>),
     /// VACUUM.
     Vacuum(Option<Name>),
+    /// What runs outside of blocks only, and is not modelled there.
+    Outside(&'static str),
     /// SET name TO values.
     Set {
         name: String,
@@ -296,13 +298,19 @@ pub fn create(cursor: &mut Cursor) -> Result<Control, SqlError> {
     if cursor.accept("user") {
         return create_user(cursor);
     }
+    for (word, what) in [("database", "CREATE DATABASE"), ("external", "CREATE EXTERNAL TABLE")] {
+        if cursor.accept(word) {
+            cursor.skip_rest();
+            return Ok(Control::Outside(what));
+        }
+    }
     match cursor.peek().map(|token| token.value.as_str()) {
         Some("index" | "unique") => {
             Err(SqlError::unsupported("SQL command \"CREATE INDEX\" not supported on Redshift tables."))
         }
-        Some(
-            "database" | "external" | "function" | "procedure" | "materialized" | "datashare" | "library" | "model",
-        ) => Err(SqlError::unmodelled("this kind of CREATE")),
+        Some("function" | "procedure" | "materialized" | "datashare" | "library" | "model") => {
+            Err(SqlError::unmodelled("this kind of CREATE"))
+        }
         _ => Err(cursor.unexpected()),
     }
 }

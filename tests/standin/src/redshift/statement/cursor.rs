@@ -160,6 +160,11 @@ impl<'a> Cursor<'a> {
         self.at >= self.tokens.len()
     }
 
+    /// Passes over all that is left.
+    pub fn skip_rest(&mut self) {
+        self.at = self.tokens.len();
+    }
+
     /// The error that nothing here is right.
     pub fn unexpected(&self) -> SqlError {
         match self.peek() {

@@ -1,8 +1,8 @@
 //! The tables that INSERT, UPDATE, DELETE and MERGE change, and what these statements have not.
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, FromTable, Merge, MergeAction, MergeClauseKind, Query, SetExpr, TableFactor, TableObject,
-    UpdateTableFromKind,
+    AssignmentTarget, BinaryOperator, Expr, FromTable, Merge, MergeAction, MergeClauseKind, MergeUpdateExpr,
+    MergeUpdateKind, Query, SetExpr, TableFactor, TableObject, UpdateTableFromKind,
 };
 
 use super::query::relation_name;
@@ -92,6 +92,9 @@ pub(super) fn merge_target(merge: &Merge) -> Result<Name, SqlError> {
     for clause in &merge.clauses {
         match &clause.action {
             MergeAction::DoNothing { .. } => return Err(SqlError::syntax("do")),
+            MergeAction::Update(MergeUpdateExpr { kind, .. }) if !is_unqualified(kind) => {
+                return Err(SqlError::syntax("."));
+            }
             MergeAction::Insert(insert) if insert.insert_predicate.is_some() => return Err(SqlError::syntax("where")),
             MergeAction::Update(update) if update.update_predicate.is_some() || update.delete_predicate.is_some() => {
                 return Err(SqlError::syntax("where"));
@@ -100,6 +103,14 @@ pub(super) fn merge_target(merge: &Merge) -> Result<Name, SqlError> {
         }
     }
     factor_name(&merge.table)
+}
+
+/// Columns of SET stand without their table.
+fn is_unqualified(update: &MergeUpdateKind) -> bool {
+    let MergeUpdateKind::Set(assignments) = update else { return false };
+    assignments
+        .iter()
+        .all(|assignment| matches!(&assignment.target, AssignmentTarget::ColumnName(name) if name.0.len() == 1))
 }
 
 fn is_equality(on: &Expr) -> bool {

@@ -102,9 +102,18 @@ impl Standin {
 
     /// Connects as any user.
     pub async fn connect_as(&self, user: &str) -> anyhow::Result<Client> {
+        self.connect_by(|config| config.user(user)).await
+    }
+
+    /// Connects as the loader, by other parameters.
+    pub async fn connect_by(
+        &self,
+        change: impl FnOnce(&mut tokio_postgres::Config) -> &mut tokio_postgres::Config,
+    ) -> anyhow::Result<Client> {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.port).dbname(&self.database).user(user).password(PASSWORD);
+        config.host("127.0.0.1").port(self.port).dbname(&self.database).user("loader").password(PASSWORD);
         config.connect_timeout(Duration::from_secs(30));
+        change(&mut config);
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
