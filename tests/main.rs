@@ -26,3 +26,4 @@ mod shop;
 mod soak;
 mod support;
 mod values;
+mod worker;
