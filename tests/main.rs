@@ -9,6 +9,7 @@ mod contract;
 mod corpus;
 mod crash;
 mod ddl;
+mod docker;
 mod doors;
 mod faults;
 mod histories;
