@@ -1,11 +1,13 @@
 //! The command line: arguments, logs, signals, the summary, and the exit code.
 
 mod logs;
+mod termination;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, parse_duration};
@@ -31,6 +33,9 @@ pub struct Cli {
     /// Write the summary to this file as well, atomically.
     #[arg(long, global = true, value_name = "PATH")]
     summary_file: Option<PathBuf>,
+    /// Write one line to this file when the exit code is not 0, as Kubernetes reads it from /dev/termination-log.
+    #[arg(long, global = true, value_name = "PATH")]
+    termination_log: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -94,9 +99,14 @@ pub async fn main() -> u8 {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            if code != 0 {
+                termination::tell_usage(&error, std::env::args_os());
+            }
+            return code;
         }
     };
+    leave_stdin();
     logs::start(cli.log_format);
     let task = cli.command.name();
     #[cfg(feature = "crash-points")]
@@ -124,6 +134,30 @@ pub async fn main() -> u8 {
     }
 }
 
+/// Puts nothing in the place of stdin: under Airflow it is the task runner's channel to its supervisor, from which neither
+/// this process nor a program that it starts may take a byte.
+fn leave_stdin() {
+    if let Ok(nothing) = std::fs::File::open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(nothing);
+    }
+}
+
+/// Ends the programs that still run for this process, such as a `credential_process` of AWS, which its library leaves behind.
+pub fn end_children() {
+    let is_ours = |stat: &str| {
+        // `ID (NAME) STATE PARENT …`, where the name may hold anything.
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        parent.and_then(|parent| parent.parse().ok()) == Some(std::process::id())
+    };
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let id = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        let stat = std::fs::read_to_string(process.path().join("stat"));
+        if let (Some(id), true) = (id, stat.is_ok_and(|stat| is_ours(&stat))) {
+            let _ = kill_process(id, Signal::KILL);
+        }
+    }
+}
+
 async fn execute(cli: &Cli, context: &Context) -> u8 {
     let report = match &cli.command {
         Command::Check(arguments) => {
@@ -140,7 +174,10 @@ async fn execute(cli: &Cli, context: &Context) -> u8 {
             loop {
                 clock.tick().await;
                 let report = Box::pin(run::round(context)).await;
-                emit(report.finish(), cli);
+                // The process goes on: nothing has terminated.
+                let mut summary = report.finish();
+                summary.write(cli.summary_file.as_deref());
+                summary.print();
             }
         }
     };
@@ -153,9 +190,14 @@ fn failed(task: &'static str, sync: &str, error: Error, cli: &Cli) -> u8 {
     emit(report.finish(), cli)
 }
 
-/// Prints the summary, and gives the exit code.
-fn emit(summary: Summary, cli: &Cli) -> u8 {
-    summary.emit(cli.summary_file.as_deref())
+/// Writes what the process ends with, the summary last, and gives the exit code.
+fn emit(mut summary: Summary, cli: &Cli) -> u8 {
+    summary.write(cli.summary_file.as_deref());
+    if let (Some(path), true) = (&cli.termination_log, summary.exit_code != 0) {
+        termination::tell(path, &summary);
+    }
+    summary.print();
+    summary.exit_code
 }
 
 /// The signals that end a task.

@@ -16,5 +16,6 @@ fn main() -> ExitCode {
     let code = runtime.block_on(delsert::cli::main());
     // What hangs in a name look-up or a write must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(500));
+    delsert::cli::end_children();
     ExitCode::from(code)
 }

@@ -1,15 +1,27 @@
 //! Logs on stderr: one line for each event, whatever stands in names and in what servers say.
+//!
+//! As text a line is `TIME LEVEL TABLE: MESSAGE FIELD=VALUE …`. The time is left out where whoever shows the line sets one of
+//! its own before it: Airflow, Kubernetes, journald.
 
 use std::fmt::{self, Write};
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
-use tracing::field::Field;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::table::{escape_json, is_unprintable};
+
+/// What is logged where `RUST_LOG` says nothing. The driver tells as errors what is asked and answered here.
+const USUAL: &str = "warn,tiberius=off,delsert=info";
+
+/// The variables by which those are known that set a time of their own.
+const TIMED: [&str; 3] = ["AIRFLOW_CTX_DAG_ID", "KUBERNETES_SERVICE_HOST", "JOURNAL_STREAM"];
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -20,31 +32,95 @@ pub enum LogFormat {
 
 /// Starts them.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,delsert=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let is_terminal = io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(is_terminal)
         .log_internal_errors(false)
         .with_target(false);
+    let is_timed = !is_terminal && TIMED.iter().any(|name| std::env::var_os(name).is_some());
     match format {
-        LogFormat::Text => builder.with_writer(io::stderr).fmt_fields(debug_fn(field).delimited(" ")).init(),
+        LogFormat::Text => builder.with_writer(io::stderr).event_format(Text { with_time: !is_timed }).init(),
         LogFormat::Json => builder.json().with_writer(|| Lines(io::stderr())).init(),
     }
 }
 
-/// A field as text, without what would begin a line of its own or move a terminal's cursor.
-fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
-    let mut writer = Escaped(writer);
-    match field.name() {
-        "message" => write!(writer, "{value:?}"),
-        name => write!(writer, "{name}={value:?}"),
+/// Writes events as text.
+struct Text {
+    with_time: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.with_time {
+            SystemTime.format_time(&mut writer)?;
+            writer.write_char(' ')?;
+        }
+        let level = *event.metadata().level();
+        if writer.has_ansi_escapes() {
+            write!(writer, "\u{1b}[{}m{level:<5}\u{1b}[0m ", colour(level))?;
+        } else {
+            write!(writer, "{level:<5} ")?;
+        }
+        let mut told = Told::default();
+        event.record(&mut told);
+        let mut escaped = Escaped(&mut writer);
+        // Errors name their table themselves.
+        if !told.table.is_empty() && !told.message.starts_with(&format!("{}: ", told.table)) {
+            write!(escaped, "{}: ", told.table)?;
+        }
+        write!(escaped, "{}{}", told.message, told.fields)?;
+        writeln!(writer)
+    }
+}
+
+fn colour(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG => 34,
+        Level::TRACE => 35,
+    }
+}
+
+/// What an event says, by its place in the line.
+#[derive(Default)]
+struct Told {
+    table: String,
+    message: String,
+    fields: String,
+}
+
+impl Visit for Told {
+    /// A word stands as it is, as in `kind=Gap`.
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let is_word = |letter: char| letter.is_alphanumeric() || "_-./:".contains(letter);
+        if value.is_empty() || !value.chars().all(is_word) {
+            self.record_debug(field, &value);
+        } else {
+            self.record_debug(field, &format_args!("{value}"));
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = match field.name() {
+            "table" => write!(self.table, "{value:?}"),
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
     }
 }
 
 /// Shows what is unprintable as an escape.
-struct Escaped<'a, 'w>(&'a mut Writer<'w>);
+struct Escaped<'a, W>(&'a mut W);
 
-impl fmt::Write for Escaped<'_, '_> {
+impl<W: fmt::Write> fmt::Write for Escaped<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for letter in text.chars() {
             if is_unprintable(letter) {

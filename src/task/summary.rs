@@ -342,9 +342,8 @@ impl Summary {
         summary
     }
 
-    /// Writes the line to a file if one is asked for, then prints it: nothing may follow it. Gives the exit code.
-    /// A closed stdout is no error.
-    pub fn emit(mut self, file: Option<&Path>) -> u8 {
+    /// Writes the line to a file if one is asked for; what fails there becomes the summary's own failure.
+    pub fn write(&mut self, file: Option<&Path>) {
         if let Some(Err(error)) = file.map(|path| write_atomically(path, &self.line())) {
             tracing::error!("{error}");
             if self.exit_code == 0 {
@@ -353,9 +352,12 @@ impl Summary {
             self.error.get_or_insert(error.to_string());
             self.error_kind.get_or_insert(error.kind().name());
         }
+    }
+
+    /// Prints the line: nothing may follow it. A closed stdout is no error.
+    pub fn print(&self) {
         let mut stdout = std::io::stdout().lock();
         let _ = writeln!(stdout, "{}", self.line()).and_then(|()| stdout.flush());
-        self.exit_code
     }
 
     fn line(&self) -> String {

@@ -1,7 +1,8 @@
 //! The runbook `docs/recovery.md` against the program: every kind of error, its exit code, what is seen, what to run.
 //!
-//! [`lost`] loses each end and does what the runbook says.
+//! [`lost`] loses each end and does what the runbook says; [`by_hand`] is the page on one table.
 
+mod by_hand;
 mod lost;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::Command;
@@ -39,15 +40,20 @@ pub async fn read(token: &Token, deadline: Instant, patience: Duration) -> Resul
     }
 }
 
-/// What a program prints. It reads nothing, and goes when it is waited for no longer.
+/// What a program prints. It reads nothing, and goes, with all that it started, when it is waited for no longer.
 async fn run(place: &str, program: &str, arguments: &[SecretString]) -> Result<String> {
     let mut command = Command::new(program);
-    command.args(arguments.iter().map(ExposeSecret::expose_secret)).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.map_err(|error| {
+    command.args(arguments.iter().map(ExposeSecret::expose_secret)).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let cannot = |error| {
         Error::new(Kind::Config, format!("{place} cannot be started"))
             .because(error)
             .advice("token_command names a program and its arguments, one by one: no shell reads it")
-    })?;
+    };
+    let child = command.spawn().map_err(cannot)?;
+    let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let output = child.wait_with_output().await.map_err(cannot)?;
+    group.has_ended();
     let printed = Zeroizing::new(output.stdout);
     if output.status.success() {
         return String::from_utf8(printed.to_vec()).map_err(|_| no_token(place, "it is not UTF-8"));
@@ -55,6 +61,24 @@ async fn run(place: &str, program: &str, arguments: &[SecretString]) -> Result<S
     let said = told(&String::from_utf8_lossy(&output.stderr), &String::from_utf8_lossy(&printed));
     Err(Error::new(Kind::SourceUnreachable, format!("{place} failed ({}): {said}", output.status))
         .advice("Run it by hand, as the user that runs delsert, then try again"))
+}
+
+/// The processes of a program that is waited for: many such are scripts that start another.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Leaves alone what has the number from now on.
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 /// What a program said on stderr, without what it printed, and without any word as long as a token.
