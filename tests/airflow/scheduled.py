@@ -1,4 +1,4 @@
-"""Airflow 3 with everything it needs for real runs: scheduler, DAG processor, API server, a database of PostgreSQL."""
+"""Airflow with everything it needs for real runs: scheduler, LocalExecutor, a database of PostgreSQL."""
 
 import json
 import os
@@ -7,14 +7,22 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-
-import psycopg
+from datetime import datetime, timezone
+from importlib.metadata import version
 
 import servers
+import shop as shops
 
 HERE = servers.Path(__file__).resolve().parent
 PROGRAM = servers.Path(sys.executable).parent / "airflow"
 DONE = ("success", "failed")
+IS_3 = version("apache-airflow").startswith("3.")
+CONNECTIONS = {
+    "delsert_source": {"password": shops.SOURCE_PASSWORD},
+    "delsert_target": {"password": shops.TARGET_PASSWORD},
+    "delsert_bucket": {"login": shops.ACCESS_KEY, "password": shops.SECRET_KEY},
+}
+POOLS = ("delsert_source", "delsert_target")
 
 
 def environment(folder, postgres, shop):
@@ -82,74 +90,35 @@ class Metadata:
 
 
 class Airflow:
-    """A running Airflow 3."""
+    """A running Airflow; what differs between 2.11 and 3 is in the classes below."""
+
+    parts = ()
 
     def __init__(self, folder, postgres, shop):
         postgres.create("airflow", "airflow", "airflow")
-        self.metadata = Metadata(postgres)
-        port, worker_logs = servers.free_port(), servers.free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.environment = {
-            **environment(folder, postgres, shop),
-            "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__API__SECRET_KEY": "delsert-tests",
-            "AIRFLOW__API_AUTH__JWT_SECRET": "delsert-tests-of-airflow-on-loopback-only-0123456789abcdef0123456789",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-            # What a killed task runner leaves open is waited for less long than in production (60).
-            "AIRFLOW__WORKERS__SOCKET_CLEANUP_TIMEOUT": "5",
-        }
-        migrate = [PROGRAM, "db", "migrate"]
+        self.folder, self.metadata = folder, Metadata(postgres)
+        self.environment = {**environment(folder, postgres, shop), **self.settings()}
+        self.run("db", "migrate")
+        self.start()
+        servers.wait_for("the DAGs to be parsed", lambda: len(self.metadata("SELECT dag_id FROM serialized_dag")) >= 4)
+        assert not self.metadata("SELECT * FROM import_error")
+
+    def run(self, *arguments):
+        """Runs a command of Airflow's to its end."""
         done = subprocess.run(
-            migrate, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [PROGRAM, *arguments], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=300, cwd="/",
         )
-        assert done.returncode == 0, done.stdout.decode()[-5000:]
-        self.parts = [
-            servers.Server(folder, name, [PROGRAM, name], self.environment)
-            for name in ("api-server", "dag-processor", "scheduler")
-        ]
-        self.token = None
-        self.token = servers.wait_for("the API server", self._log_in)
+        assert done.returncode == 0, f"airflow {arguments}: {done.stdout.decode(errors='replace')[-5000:]}"
+
+    def serve(self, *names):
+        self.parts = [*self.parts, *(servers.Server(self.folder, n, [PROGRAM, n], self.environment) for n in names)]
 
     def stop(self):
         for part in reversed(self.parts):
             part.stop()
 
-    def _log_in(self):
-        try:
-            return self.call("GET", "/auth/token")["access_token"]
-        except (urllib.error.URLError, ConnectionError):
-            return None
-
-    def call(self, method, path, body=None):
-        """Asks the API."""
-        headers = {"Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.loads(answer.read() or b"{}")
-        except urllib.error.HTTPError as error:
-            error.add_note(error.read().decode(errors="replace"))
-            raise
-
-    def trigger(self, dag_id, **params):
-        """Triggers a run."""
-        body = {"logical_date": None, "conf": params}
-        return self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"]
-
-    def clear(self, dag_id, run_id, **which):
-        """Clears tasks of a run, as a person does in the UI."""
-        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "only_running": False, **which}
-        return self.call("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
-
-    def finish(self, dag_id, run_id, state="success", seconds=240):
+    def finish(self, dag_id, run_id, state="success", seconds=300):
         """Waits until a run has ended, which must be so, and gives its tasks."""
 
         def look():
@@ -161,3 +130,125 @@ class Airflow:
         tasks = self.metadata.tasks(dag_id, run_id)
         assert self.metadata.run(dag_id, run_id) == state, tasks
         return tasks
+
+    def sync(self, dag_id="shop", state="success", **params):
+        """Triggers a run, waits until it has ended, and gives its id and its tasks."""
+        run_id = self.trigger(dag_id, **params)
+        return run_id, self.finish(dag_id, run_id, state)
+
+    def first_run(self, dag_id):
+        """The run that the schedule began."""
+        began = "SELECT run_id FROM dag_run WHERE dag_id = %s AND run_type = 'scheduled'"
+        return servers.wait_for(f"{dag_id} to be scheduled", lambda: self.metadata(began, dag_id))[0][0]
+
+    def events(self):
+        """How many asset events there are."""
+        return self.metadata(f"SELECT count(*) FROM {self.event_table}")[0][0]
+
+    def logs(self, dag_id, run_id):
+        """The logs of a run's tasks, by path."""
+        folder = self.folder / "home" / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+        return {str(path.relative_to(folder)): path.read_text(errors="replace") for path in folder.rglob("*.log")}
+
+
+class Airflow3(Airflow):
+    """Airflow 3: told what to do through its API."""
+
+    event_table = "asset_event"
+
+    def settings(self):
+        port = servers.free_port()
+        self.url, self.token = f"http://127.0.0.1:{port}", None
+        return {
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": "delsert-tests",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "delsert-tests-of-airflow-on-loopback-only-0123456789abcdef0123456789",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(servers.free_port()),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # What a killed task runner leaves open is waited for less long than in production (60).
+            "AIRFLOW__WORKERS__SOCKET_CLEANUP_TIMEOUT": "5",
+        }
+
+    def start(self):
+        self.serve("api-server", "dag-processor", "scheduler")
+        self.token = servers.wait_for("the API server", self._log_in)
+        for name, secrets in CONNECTIONS.items():
+            self.call("POST", "connections", {"connection_id": name, "conn_type": "generic", **secrets})
+        for name in POOLS:
+            self.call("POST", "pools", {"name": name, "slots": 2})
+
+    def _log_in(self):
+        try:
+            return self._ask("GET", "/auth/token")["access_token"]
+        except OSError:
+            return None
+
+    def call(self, method, path, body=None):
+        """Asks the API."""
+        return self._ask(method, f"/api/v2/{path}", body)
+
+    def _ask(self, method, path, body=None):
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            error.add_note(error.read().decode(errors="replace"))
+            raise
+
+    def pause(self, dag_id, paused=True):
+        self.call("PATCH", f"dags/{dag_id}", {"is_paused": paused})
+
+    def trigger(self, dag_id, **params):
+        """Triggers a run as a person does in the UI."""
+        body = {"logical_date": datetime.now(timezone.utc).isoformat(), "conf": params}
+        return self.call("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"]
+
+    def clear_failed(self, dag_id, run_id):
+        self.clear(dag_id, run_id, only_failed=True)
+
+    def clear(self, dag_id, run_id, only_failed=False, **which):
+        """Clears tasks of a run as a person does in the UI."""
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": only_failed, "only_running": False, **which}
+        self.call("POST", f"dags/{dag_id}/clearTaskInstances", body)
+
+
+class Airflow2(Airflow):
+    """Airflow 2.11: told what to do by its command line."""
+
+    event_table = "dataset_event"
+
+    def settings(self):
+        return {
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(servers.free_port()),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "5",
+        }
+
+    def start(self):
+        connections = self.folder / "connections.json"
+        connections.write_text(json.dumps({name: {"conn_type": "generic", **s} for name, s in CONNECTIONS.items()}))
+        self.run("connections", "import", str(connections))
+        pools = self.folder / "pools.json"
+        described = {"slots": 2, "description": "", "include_deferred": False}
+        pools.write_text(json.dumps({name: described for name in POOLS}))
+        self.run("pools", "import", str(pools))
+        self.serve("scheduler")
+
+    def pause(self, dag_id, paused=True):
+        self.run("dags", "pause" if paused else "unpause", dag_id)
+
+    def trigger(self, dag_id, **params):
+        run_id = f"by_hand_{datetime.now(timezone.utc):%H:%M:%S.%f}"
+        self.run("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
+        return run_id
+
+    def clear_failed(self, dag_id, run_id):
+        # The command line knows no run ids: all that failed.
+        self.run("tasks", "clear", dag_id, "--yes", "--only-failed")

@@ -1,0 +1,47 @@
+"""One Airflow, one shop and one PostgreSQL for all scenarios."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
+
+import scheduled  # noqa: E402
+import servers  # noqa: E402
+import shop as shops  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("airflow")
+    # PostgreSQL's user has to reach its own folder below.
+    for above in (made, *made.parents):
+        if above.owner() == made.owner() and above != Path("/") and "pytest-of" in str(above):
+            above.chmod(0o755)
+    yield made
+    servers.end_all(made)
+    assert not servers.marked(made)
+
+
+@pytest.fixture(scope="session")
+def postgres(folder):
+    running = servers.Postgres(folder)
+    yield running
+    running.server.stop()
+
+
+@pytest.fixture(scope="session")
+def shop(folder, postgres):
+    running = shops.Shop(folder, postgres)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def airflow(folder, postgres, shop):
+    running = (scheduled.Airflow3 if scheduled.IS_3 else scheduled.Airflow2)(folder, postgres, shop)
+    yield running
+    running.stop()
