@@ -1,5 +1,8 @@
 """Keeps a warehouse equal to its source: `check`, then `extract` and `load` for each table that has work.
 
+    resync ─► check ─► plan ─┬─► extract ─► load ─┬─► publish
+                             └─► extract ─► load ─┘
+
 - Trigger it with `tables` to sync some tables only, with `resync` to copy tables anew.
 - All tables of a run stop at the cut that `check` fixed, so that the warehouse stands at one moment of the source.
 - A table that needs a person fails alone, without retries; the others are loaded.
@@ -35,6 +38,7 @@ def delsert_dag(
     dag_id,
     worker,
     *,
+    schedule=None,
     source_pool="delsert_source",
     target_pool="delsert_target",
     tables_per_task=1,
@@ -48,6 +52,7 @@ def delsert_dag(
     """Makes the DAG.
 
     :param worker: makes the operator of a step: `delsert.process.process(…)` or `delsert.pod.pod(…)`
+    :param schedule: as of a DAG; None for runs that are triggered
     :param source_pool: pool of `resync`, `check` and `extract`: how many may read the source at once
     :param target_pool: pool of `load`: how many may write to the warehouse at once
     :param tables_per_task: tables that share a task; more when there would be over `max_map_length` tasks
@@ -56,12 +61,14 @@ def delsert_dag(
     :param on_lag: … this is called at a run's begin, with the context and the time since: `on_lag(context, lag)`
     :param asset: URI of the asset event; `delsert://<dag_id>` where it is left out
     :param default_args: for all tasks, beside `DEFAULTS`: `on_failure_callback`, `retries`, `execution_timeout`, …
-    :param dag_arguments: any others of a DAG: `schedule`, `tags`, `on_failure_callback`, …
+    :param dag_arguments: any others of a DAG: `tags`, `on_failure_callback`, `dagrun_timeout`, …
     """
     warehouse = Asset(asset or f"delsert://{dag_id}")
     dag_arguments = {"start_date": datetime(2024, 1, 1, tzinfo=timezone.utc), "doc_md": __doc__, **dag_arguments}
     with DAG(
         dag_id,
+        # Airflow 2 takes a DAG without one for a daily DAG.
+        schedule=schedule,
         catchup=False,
         max_active_runs=1,
         params=PARAMS,
@@ -126,7 +133,7 @@ def delsert_dag(
 
 
 def groups_of(blocked, work, size, most):
-    """Tables by task, at most `most` lists. Those that will fail are apart: a group loads only if all of it was extracted."""
+    """Tables by task, in at most `most` lists. Those that will fail are apart: a task's tables are loaded together."""
     size = max(size, -(-len(blocked + work) // (most - 1)))
     return [some[at : at + size] for some in (blocked, work) for at in range(0, len(some), size)]
 

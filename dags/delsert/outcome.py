@@ -8,11 +8,12 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 PERMANENT = (2, 3)
 
 
-def arguments(config, command, tables, summary_file):
+def arguments(config, command, tables, summary_file=None):
     """The arguments of `delsert`, from names or from the JSON text of a template."""
     names = json.loads(tables) if isinstance(tables, str) else tables
     of_tables = [argument for name in names for argument in ("--table", name)]
-    return ["--config", config, *command, *of_tables, "--summary-file", summary_file]
+    summary = ["--summary-file", summary_file] if summary_file else []
+    return ["--config", config, *command, *of_tables, *summary]
 
 
 def failure(exit_code, reason):

@@ -36,8 +36,7 @@ class DelsertPodOperator(KubernetesPodOperator):
         self.command, self.tables, self.config = command, tables, config
 
     def execute(self, context):
-        # The sidecar's folder is there only with the sidecar.
-        file = "/airflow/xcom/return.json" if self.do_xcom_push else "/tmp/summary.json"
+        file = "/airflow/xcom/return.json" if self.do_xcom_push else None
         said = ["--termination-log", "/dev/termination-log"]
         self.arguments = [*arguments(self.config, self.command, self.tables, file), *said]
         try:

@@ -1,6 +1,7 @@
 """One Airflow, one shop and one PostgreSQL for all scenarios."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,13 @@ import shop as shops  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("airflow")
-    # PostgreSQL's user has to reach its own folder below.
-    for above in (made, *made.parents):
-        if above.owner() == made.owner() and above != Path("/") and "pytest-of" in str(above):
-            above.chmod(0o755)
-    yield made
-    servers.end_all(made)
-    assert not servers.marked(made)
+def folder():
+    with tempfile.TemporaryDirectory(prefix="delsert-airflow-", ignore_cleanup_errors=True) as made:
+        # PostgreSQL's user has to reach its own folder below.
+        Path(made).chmod(0o755)
+        yield Path(made)
+        servers.end_all(made)
+        servers.wait_for("all processes to end", lambda: not servers.marked(made), 30)
 
 
 @pytest.fixture(scope="session")

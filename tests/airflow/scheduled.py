@@ -22,20 +22,19 @@ CONNECTIONS = {
     "delsert_target": {"password": shops.TARGET_PASSWORD},
     "delsert_bucket": {"login": shops.ACCESS_KEY, "password": shops.SECRET_KEY},
 }
-POOLS = ("delsert_source", "delsert_target")
 
 
 def environment(folder, postgres, shop):
     """What every process of this Airflow finds in its environment."""
-    shutil.copytree(servers.ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(HERE / "dags", folder / "dags", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    home = folder / "home"
+    shutil.copytree(HERE / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    keep = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     return {
         **keep,
+        "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
         servers.MARK: str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "AIRFLOW_HOME": str(folder / "home"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
+        "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "6",
@@ -63,7 +62,9 @@ class Metadata:
         found = {}
         for task_id, state, tries in self(
             "SELECT task_id, state, try_number FROM task_instance WHERE dag_id = %s AND run_id = %s "
-            "ORDER BY task_id, map_index", dag_id, run_id,
+            "ORDER BY task_id, map_index",
+            dag_id,
+            run_id,
         ):
             found.setdefault(task_id.removeprefix("per_table."), []).append((state, tries))
         return found
@@ -72,7 +73,10 @@ class Metadata:
         """State and try of a mapped task for each table, by what the task names its instances."""
         rows = self(
             "SELECT rendered_map_index, state, try_number FROM task_instance WHERE dag_id = %s AND run_id = %s "
-            "AND task_id = %s AND map_index >= 0", dag_id, run_id, f"per_table.{task_id}",
+            "AND task_id = %s AND map_index >= 0",
+            dag_id,
+            run_id,
+            f"per_table.{task_id}",
         )
         return {table: (state, tries) for table, state, tries in rows}
 
@@ -98,18 +102,24 @@ class Airflow:
         postgres.create("airflow", "airflow", "airflow")
         self.folder, self.metadata = folder, Metadata(postgres)
         self.environment = {**environment(folder, postgres, shop), **self.settings()}
-        self.run("db", "migrate")
+        self.run(PROGRAM, "db", "migrate")
+        self.run(HERE / "setup.sh")
         self.start()
         servers.wait_for("the DAGs to be parsed", lambda: len(self.metadata("SELECT dag_id FROM serialized_dag")) >= 4)
         assert not self.metadata("SELECT * FROM import_error")
 
     def run(self, *arguments):
-        """Runs a command of Airflow's to its end."""
+        """Runs a command to its end, in the repository's folder."""
         done = subprocess.run(
-            [PROGRAM, *arguments], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=300, cwd="/",
+            arguments,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+            cwd=servers.ROOT,
         )
-        assert done.returncode == 0, f"airflow {arguments}: {done.stdout.decode(errors='replace')[-5000:]}"
+        assert done.returncode == 0, f"{arguments}: {done.stdout.decode(errors='replace')[-5000:]}"
 
     def serve(self, *names):
         self.parts = [*self.parts, *(servers.Server(self.folder, n, [PROGRAM, n], self.environment) for n in names)]
@@ -178,8 +188,6 @@ class Airflow3(Airflow):
         self.token = servers.wait_for("the API server", self._log_in)
         for name, secrets in CONNECTIONS.items():
             self.call("POST", "connections", {"connection_id": name, "conn_type": "generic", **secrets})
-        for name in POOLS:
-            self.call("POST", "pools", {"name": name, "slots": 2})
 
     def _log_in(self):
         try:
@@ -234,21 +242,17 @@ class Airflow2(Airflow):
     def start(self):
         connections = self.folder / "connections.json"
         connections.write_text(json.dumps({name: {"conn_type": "generic", **s} for name, s in CONNECTIONS.items()}))
-        self.run("connections", "import", str(connections))
-        pools = self.folder / "pools.json"
-        described = {"slots": 2, "description": "", "include_deferred": False}
-        pools.write_text(json.dumps({name: described for name in POOLS}))
-        self.run("pools", "import", str(pools))
+        self.run(PROGRAM, "connections", "import", str(connections))
         self.serve("scheduler")
 
     def pause(self, dag_id, paused=True):
-        self.run("dags", "pause" if paused else "unpause", dag_id)
+        self.run(PROGRAM, "dags", "pause" if paused else "unpause", dag_id)
 
     def trigger(self, dag_id, **params):
         run_id = f"by_hand_{datetime.now(timezone.utc):%H:%M:%S.%f}"
-        self.run("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
+        self.run(PROGRAM, "dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(params))
         return run_id
 
     def clear_failed(self, dag_id, run_id):
         # The command line knows no run ids: all that failed.
-        self.run("tasks", "clear", dag_id, "--yes", "--only-failed")
+        self.run(PROGRAM, "tasks", "clear", dag_id, "--yes", "--only-failed")

@@ -1,5 +1,6 @@
 """Servers as processes of their own, on free ports of this machine, that end when the tests do, however those end."""
 
+import contextlib
 import os
 import pwd
 import signal
@@ -51,8 +52,14 @@ class Server:
         keeper = ["/bin/sh", "-c", KEEPER, "keeper", end_signal, *map(str, command)]
         with self.log.open("wb") as log:
             self.keeper = subprocess.Popen(
-                keeper, env={**environment, MARK: str(folder)}, cwd="/", stdin=subprocess.PIPE, stdout=log, stderr=log,
-                start_new_session=True, **options,
+                keeper,
+                env={**environment, MARK: str(folder)},
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **options,
             )
 
     def messages(self):
@@ -70,10 +77,8 @@ class Server:
 
     def stop(self):
         self.keeper.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.keeper.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            pass
 
 
 def marked(folder):
@@ -93,10 +98,8 @@ def marked(folder):
 def end_all(folder):
     """Ends what is left, orphans included."""
     for pid in marked(folder):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 class Postgres:
@@ -117,8 +120,12 @@ class Postgres:
         self.data = self.folder / "data"
         initialise = [programs / "initdb", "--no-sync", "--encoding=UTF8", "--locale=C", "--auth=trust"]
         subprocess.run(
-            [*initialise, "--username=postgres", "--pgdata", self.data], check=True, stdout=subprocess.PIPE,
-            cwd="/", stdin=subprocess.DEVNULL, **user,
+            [*initialise, "--username=postgres", "--pgdata", self.data],
+            check=True,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            **user,
         )
         for attempt in range(5):
             self.port = free_port()

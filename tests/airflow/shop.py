@@ -17,11 +17,12 @@ CANARIES = (SOURCE_PASSWORD, TARGET_PASSWORD, SECRET_KEY)
 TABLES = {"Sales.Customers": "CustomerID", "Sales.Orders": "OrderID", "Sales.OrderLines": "OrderID, Line"}
 
 SQL = """
-CREATE TABLE Sales.Customers (CustomerID int NOT NULL PRIMARY KEY, Name nvarchar(60) NOT NULL, Credit decimal(12, 2) NULL);
+CREATE TABLE Sales.Customers (CustomerID int NOT NULL PRIMARY KEY, Name nvarchar(60) NOT NULL,
+    Credit decimal(12, 2) NULL);
 CREATE TABLE Sales.Orders (OrderID bigint NOT NULL PRIMARY KEY, CustomerID int NOT NULL, Ordered date NULL);
 CREATE TABLE Sales.OrderLines (OrderID bigint NOT NULL, Line smallint NOT NULL, Quantity decimal(9, 3) NOT NULL,
     CONSTRAINT PK_OrderLines PRIMARY KEY (OrderID, Line));
-INSERT INTO Sales.Customers VALUES (1, N'Ada Lovelace', 1000.00), (2, N'Grace Hopper', NULL), (3, N'Łukasiewicz', -0.01);
+INSERT INTO Sales.Customers VALUES (1, N'Ada', 1000.00), (2, N'Grace', NULL), (3, N'Łukasiewicz', -0.01);
 INSERT INTO Sales.Orders VALUES (10, 1, '2024-03-01'), (11, 1, NULL), (12, 2, '2024-03-03');
 INSERT INTO Sales.OrderLines VALUES (10, 1, 2.000), (10, 2, 0.125), (11, 1, 1.000), (12, 1, 100.500);
 """
@@ -90,8 +91,16 @@ class Shop:
     @contextmanager
     def _source(self):
         connection = pymssql.connect(
-            server="127.0.0.1", port=self.source_port, user="sa", password=SOURCE_PASSWORD, database="shop",
-            autocommit=True, timeout=120, login_timeout=30, charset="UTF-8", encryption="require",
+            server="127.0.0.1",
+            port=self.source_port,
+            user="sa",
+            password=SOURCE_PASSWORD,
+            database="shop",
+            autocommit=True,
+            timeout=120,
+            login_timeout=30,
+            charset="UTF-8",
+            encryption="require",
         )
         with closing(connection), closing(connection.cursor()) as cursor:
             yield cursor

@@ -35,6 +35,9 @@ in_a_hurry = {"retries": 2, "retry_delay": timedelta(seconds=1), "on_failure_cal
 
 shop = delsert_dag("shop", worker, default_args=in_a_hurry)
 impatient = delsert_dag(
-    "impatient", worker, default_args={**in_a_hurry, "execution_timeout": timedelta(seconds=15)},
-    lag_limit=timedelta(seconds=1), on_lag=late,
+    "impatient",
+    worker,
+    default_args={**in_a_hurry, "execution_timeout": timedelta(seconds=15)},
+    lag_limit=timedelta(seconds=1),
+    on_lag=late,
 )
