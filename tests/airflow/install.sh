@@ -22,8 +22,14 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -qq -y --no-install-recommends python3 python3-venv </dev/null
 fi
-if ! python3 -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))'; then
-    echo "airflow: Airflow 2.11 and 3.3 together run on Python 3.10 to 3.12, and this is $(python3 --version)" >&2
+# The pins are for these: Airflow 2.11 knows no newer one, and some packages no older one.
+fits='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
+python=''
+for name in python3 python3.12 python3.11; do
+    if command -v "$name" >/dev/null && "$name" -c "$fits" 2>/dev/null; then python=$name && break; fi
+done
+if [ -z "$python" ]; then
+    echo "airflow: Python 3.11 or 3.12 is needed, with venv, as python3, python3.12 or python3.11; this is $(python3 -V)" >&2
     exit 1
 fi
 
@@ -33,7 +39,7 @@ for version in 3 2.11; do
     if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
         echo "airflow: installing Airflow $version into $environment, which takes a minute or two"
         rm -rf "$environment"
-        python3 -m venv "$environment"
+        "$python" -m venv "$environment"
         "$environment/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$wanted"
         cp "$wanted" "$environment/installed.txt"
     fi

@@ -85,7 +85,7 @@ class Metadata:
         return self("SELECT state FROM dag_run WHERE dag_id = %s AND run_id = %s", dag_id, run_id)[0][0]
 
     def everything(self):
-        """All rows of all tables, as text."""
+        """All rows of all tables, as text; what is stored as bytes stands in them by its hexadecimal digits."""
         with self.postgres.admin("airflow") as connection:
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
             for (table,) in tables:
