@@ -1,4 +1,4 @@
-"""A sync whose tasks are processes of the Airflow worker: `delsert` is installed beside Airflow."""
+"""An Airflow DAG whose tasks are processes of the worker: `delsert` is installed beside Airflow."""
 
 import os
 from datetime import timedelta

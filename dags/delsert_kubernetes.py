@@ -1,4 +1,4 @@
-"""A sync whose tasks are pods: Airflow needs no `delsert` of its own, and its image nothing but the binary."""
+"""An Airflow DAG whose tasks are pods: Airflow needs no `delsert` of its own, and its image nothing but the binary."""
 
 from datetime import timedelta
 

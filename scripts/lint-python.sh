@@ -6,10 +6,7 @@ cd "$(dirname "$0")/.."
 pin=ruff==0.17.5
 environment=target/ruff
 if [ "$(cat "$environment/installed.txt" 2>/dev/null)" != "$pin" ] || ! "$environment/bin/ruff" --version >/dev/null 2>&1; then
-    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-        echo 'lint: python3-venv is missing; install it, or run: make test-airflow, which does' >&2
-        exit 1
-    fi
+    scripts/install-python.sh
     echo "lint: installing $pin into $environment"
     rm -rf "$environment"
     python3 -m venv "$environment"

@@ -30,9 +30,9 @@ class DelsertPodOperator(KubernetesPodOperator):
     template_fields = (*KubernetesPodOperator.template_fields, "command", "tables")
 
     def __init__(self, *, command, tables, config, do_xcom_push=True, **operator):
-        # SIGTERM ends the binary within five seconds.
+        # SIGTERM ends the binary within five seconds. A deferred task would come back past `execute`.
         operator = {"cmds": ["delsert"], "name": "delsert", "termination_grace_period": 10, **operator}
-        super().__init__(do_xcom_push=do_xcom_push, **operator)
+        super().__init__(do_xcom_push=do_xcom_push, deferrable=False, **operator)
         self.command, self.tables, self.config = command, tables, config
 
     def execute(self, context):
@@ -54,5 +54,5 @@ class DelsertPodOperator(KubernetesPodOperator):
 def _exit_code(pod, container):
     """The exit code of a pod's container, if it has ended."""
     statuses = (pod.status.container_statuses or []) if pod and pod.status else []
-    ended = [status.state.terminated for status in statuses if status.name == container and status.state.terminated]
-    return ended[0].exit_code if ended else None
+    states = [status.state for status in statuses if status.name == container and status.state]
+    return next((state.terminated.exit_code for state in states if state.terminated), None)

@@ -14,7 +14,7 @@ from delsert.outcome import arguments, brief, failure, reasons
 def process(*, config, binary="delsert", source=None, bucket=None, target=None, env=None):
     """Makes operators that start the binary.
 
-    :param config: path of `con_defs.toml`
+    :param config: absolute path of `con_defs.toml`
     :param binary: path of the binary, or its name on the path
     :param source: variables for tasks that read the source, each from a connection:
         `{"MSSQL_PASSWORD": "mssql_shop.password"}`; also `login`, `host`, `port`, `schema`
@@ -35,7 +35,6 @@ class DelsertOperator(BaseOperator):
     """Runs one command of `delsert`; its summary, cut to what others need, is the XCom."""
 
     template_fields = ("command", "tables")
-    ui_color = "#e8f7e4"
 
     def __init__(self, *, command, tables, binary, config, secrets, env, **operator):
         super().__init__(**operator)

@@ -1,11 +1,17 @@
 """One Airflow, one shop and one PostgreSQL for all scenarios."""
 
+import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
+# A home that is not the user's, and no database but those that the scenarios make.
+os.environ["AIRFLOW_HOME"] = str(Path(__file__).parents[2] / "target" / "airflow" / "home")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = "sqlite:////nonexistent/no-database"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
@@ -13,6 +19,14 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
 import scheduled  # noqa: E402
 import servers  # noqa: E402
 import shop as shops  # noqa: E402
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+# What was started is ended, too, when this process is told to end.
+signal.signal(signal.SIGTERM, _interrupt)
 
 
 @pytest.fixture(scope="session")

@@ -4,24 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    if ! command -v apt-get >/dev/null; then
-        echo "airflow: missing here: python3-venv; there is no apt-get, so install it by hand" >&2
-        exit 1
-    fi
-    as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        if ! command -v sudo >/dev/null; then
-            echo "airflow: missing here: python3-venv; run as root: apt-get install python3 python3-venv" >&2
-            exit 1
-        fi
-        as_root=(sudo)
-    fi
-    echo "airflow: installing with apt-get: python3 python3-venv"
-    "${as_root[@]}" apt-get update -qq </dev/null
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qq -y --no-install-recommends python3 python3-venv </dev/null
-fi
+scripts/install-python.sh
 # The pins are for these: Airflow 2.11 knows no newer one, and some packages no older one.
 fits='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
 python=''

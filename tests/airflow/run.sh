@@ -3,29 +3,24 @@
 # code is not 0 when a test failed. Arguments go to pytest, such as: tests/airflow/run.sh -k clear
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# A home that is not the user's, and no database but those that the tests make.
-export AIRFLOW_HOME=$PWD/target/airflow/home AIRFLOW__CORE__LOAD_EXAMPLES=False
-export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:////nonexistent/no-database
-export PYTHONDONTWRITEBYTECODE=1
 
 tests/airflow/install.sh
-
-of_version() {
-    local status=0
-    # Nothing that fits -k is no failure of this version.
-    target/airflow/"$1"/bin/python -m pytest -q -p no:cacheprovider tests/airflow "${@:2}" </dev/null || status=$?
-    [ "$status" -eq 5 ] || return "$status"
-}
-
-of_version 2.11 "$@" >target/airflow/2.11.log 2>&1 &
-second=$!
-# Whatever happens, nothing is left running: each version ends what it started.
-trap 'kill -s INT "$second" 2>/dev/null || true' EXIT
+export PYTHONDONTWRITEBYTECODE=1
+tests=(-m pytest -q -p no:cacheprovider tests/airflow "$@")
 failed=0
+# 5 is that -k chose no test of this version.
+judge() { [ "$1" -eq 0 ] || [ "$1" -eq 5 ] || failed=1; }
+
+target/airflow/2.11/bin/python "${tests[@]}" </dev/null >target/airflow/2.11.log 2>&1 &
+second=$!
+# However this ends, the other version is told to end what it started.
+trap 'kill "$second" 2>/dev/null && wait "$second" || true' EXIT
 echo 'airflow: tests on Airflow 3'
-of_version 3 "$@" || failed=1
+status=0 && target/airflow/3/bin/python "${tests[@]}" </dev/null || status=$?
+judge "$status"
 echo 'airflow: tests on Airflow 2.11'
-wait "$second" || failed=1
+status=0 && wait "$second" || status=$?
+judge "$status"
 trap - EXIT
 cat target/airflow/2.11.log
 exit "$failed"

@@ -15,6 +15,11 @@ import shop as shops
 
 HERE = servers.Path(__file__).resolve().parent
 PROGRAM = servers.Path(sys.executable).parent / "airflow"
+# Airflow masks what it logs of a command line, so that is written down where the binary starts.
+WRITTEN_DOWN = """#!/bin/sh
+printf '%s\\n' "$*" >>"$DELSERT_TEST_FOLDER/commands.txt"
+exec {binary} "$@"
+"""
 DONE = ("success", "failed")
 IS_3 = version("apache-airflow").startswith("3.")
 CONNECTIONS = {
@@ -28,6 +33,9 @@ def environment(folder, postgres, shop):
     """What every process of this Airflow finds in its environment."""
     home = folder / "home"
     shutil.copytree(HERE / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    binary = folder / "delsert"
+    binary.write_text(WRITTEN_DOWN.format(binary=servers.BINARIES / "delsert"))
+    binary.chmod(0o755)
     keep = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     return {
         **keep,
@@ -41,7 +49,7 @@ def environment(folder, postgres, shop):
         "AIRFLOW__CORE__FERNET_KEY": "ZGVsc2VydC1kZWxzZXJ0LWRlbHNlcnQtZGVsc2VydC0=",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://airflow:airflow@127.0.0.1:{postgres.port}/airflow",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "DELSERT_BINARY": str(servers.BINARIES / "delsert"),
+        "DELSERT_BINARY": str(binary),
         "DELSERT_CONFIG": str(shop.config),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
@@ -148,7 +156,7 @@ class Airflow:
 
     def first_run(self, dag_id):
         """The run that the schedule began."""
-        began = "SELECT run_id FROM dag_run WHERE dag_id = %s AND run_type = 'scheduled'"
+        began = "SELECT run_id FROM dag_run WHERE dag_id = %s AND run_type = 'scheduled' ORDER BY run_id"
         return servers.wait_for(f"{dag_id} to be scheduled", lambda: self.metadata(began, dag_id))[0][0]
 
     def events(self):

@@ -30,7 +30,6 @@ INSERT INTO Sales.OrderLines VALUES (10, 1, 2.000), (10, 2, 0.125), (11, 1, 1.00
 CONFIG = """
 [sync]
 name = "shop"
-purge = "never"
 
 [source]
 engine = "sqlserver"

@@ -15,6 +15,12 @@ READS = {
     "Sales.Orders": "c.[__$operation], c.[OrderID], c.[CustomerID]",
     "Sales.OrderLines": "c.[__$operation], c.[OrderID], c.[Line]",
 }
+# What a load refuses: a trigger that could drop rows unseen.
+MEDDLE = """
+    CREATE FUNCTION sales.meddle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER meddle BEFORE INSERT ON sales.orderlines FOR EACH ROW EXECUTE FUNCTION sales.meddle()
+"""
+MEND = "DROP FUNCTION sales.meddle CASCADE"
 long = pytest.mark.skipif(not IS_3, reason="the long scenarios run on Airflow 3")
 
 
@@ -66,10 +72,7 @@ def test_a_change_moves_only_what_changed_and_all_of_a_run_stop_at_its_cut(airfl
 
 def test_a_table_that_fails_for_good_fails_alone_and_is_cleared_when_mended(airflow, shop):
     events = airflow.events()
-    shop.warehouse(
-        "CREATE FUNCTION sales.meddle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
-        "CREATE TRIGGER meddle BEFORE INSERT ON sales.orderlines FOR EACH ROW EXECUTE FUNCTION sales.meddle()"
-    )
+    shop.warehouse(MEDDLE)
     shop.change(
         "UPDATE Sales.Orders SET CustomerID = 3 WHERE OrderID = 11",
         "UPDATE Sales.OrderLines SET Quantity = 5 WHERE OrderID = 11",
@@ -85,7 +88,7 @@ def test_a_table_that_fails_for_good_fails_alone_and_is_cleared_when_mended(airf
     told = (shop.folder / "failed.txt").read_text().splitlines()
     assert len(told) == 1 and f"{run} per_table.load delsert ended with 3: " in told[0] and "meddle" in told[0]
 
-    shop.warehouse("DROP TRIGGER meddle ON sales.orderlines")
+    shop.warehouse(MEND)
     airflow.clear_failed("shop", run)
     tasks = airflow.finish("shop", run)
     assert airflow.metadata.by_table("shop", run, "load") == {**others, "Sales.OrderLines": ("success", 2)}
@@ -139,6 +142,21 @@ def test_a_finished_task_may_be_cleared_at_any_time(airflow, shop):
     airflow.clear("shop", old, task_ids=["per_table.extract", "per_table.load"], include_downstream=True)
     tasks = airflow.finish("shop", old)
     assert tasks["extract"] == tasks["load"] == [("success", 2)]
+
+
+@long
+def test_a_load_whose_extract_had_nothing_new_applies_what_is_pending(airflow, shop):
+    shop.warehouse(MEDDLE)
+    shop.change("UPDATE Sales.OrderLines SET Quantity = 2.5")
+    run, _ = airflow.sync(state="failed")
+    shop.warehouse(MEND)
+    assert shop.differing() == ["Sales.OrderLines"]
+    airflow.clear("shop", run, task_ids=["per_table.extract"], include_downstream=True)
+    tasks = airflow.finish("shop", run)
+    assert tasks["extract"] == tasks["load"] == [("success", 2)]
+    said = airflow.logs("shop", run)
+    again = next(log for path, log in said.items() if "extract" in path and "attempt=2" in path)
+    assert r"\"status\":\"idle\"" in again
 
 
 @long
@@ -219,6 +237,9 @@ def test_no_secret_is_in_what_airflow_stores(airflow, shop):
         if table in known and stored(known[table], row):
             found.add(table)
     assert found == set(known)
+    commands = (shop.folder / "commands.txt").read_text()
+    assert all(f" {command} " in commands for command in ("check", "extract", "load", "resync"))
+    assert not [secret for secret in shops.CANARIES if secret in commands]
     logs = list((shop.folder / "home" / "logs").rglob("*.log"))
     said = "".join(path.read_text(errors="replace") for path in logs)
     assert "Running command: ['" in said and not [secret for secret in shops.CANARIES if secret in said]

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.exceptions import AirflowException, AirflowFailException
@@ -238,3 +239,48 @@ def test_what_readme_shows_of_airflow_is_in_the_files_that_the_tests_run():
     texts = [re.sub(r"^ +(?=[^ ])", "", file.read_text(), flags=re.MULTILINE) for file in files]
     for block in blocks:
         assert any(re.sub(r"^ +(?=[^ ])", "", block, flags=re.MULTILINE) in text for text in texts), block
+
+
+def pod_of(monkeypatch, bag, task_id):
+    """The pod that a task would ask Kubernetes for."""
+    base = "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator.execute"
+    asked = {}
+
+    def ask(self, context):
+        asked["pod"] = self.build_pod_request_obj(None).to_dict()
+        return {"v": 1, "kind": "summary", "cut": "0x01", "tables": []}
+
+    monkeypatch.setattr(base, ask)
+    nothing = lambda: None  # noqa: E731
+    hook = SimpleNamespace(
+        is_in_cluster=True,
+        get_namespace=nothing,
+        get_xcom_sidecar_container_image=nothing,
+        get_xcom_sidecar_container_resources=nothing,
+        get_xcom_sidecar_container_security_context=nothing,
+    )
+    monkeypatch.setattr("airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator.hook", hook)
+    operator = bag.dags["delsert_kubernetes"].get_task(task_id)
+    operator.tables = json.dumps(["Sales.Orders"])
+    operator.execute({})
+    return asked["pod"]
+
+
+def test_pods_hold_references_to_secrets_and_only_check_has_a_sidecar(monkeypatch, bag):
+    check, resync = (pod_of(monkeypatch, bag, task_id)["spec"] for task_id in ("check", "resync"))
+    assert [container["name"] for container in check["containers"]] == ["base", "airflow-xcom-sidecar"]
+    assert [container["name"] for container in resync["containers"]] == ["base"]
+    base = check["containers"][0]
+    assert base["command"] == ["delsert"] and base["args"][:5] == [
+        "--config",
+        "/etc/delsert/con_defs.toml",
+        "check",
+        "--table",
+        "Sales.Orders",
+    ]
+    assert {variable["name"]: variable["value_from"]["secret_key_ref"]["key"] for variable in base["env"]} == {
+        "MSSQL_PASSWORD": "mssql-password",
+        "TARGET_PASSWORD": "target-password",
+    }
+    assert base["resources"]["limits"] == {"memory": "512Mi"} and base["security_context"]["run_as_non_root"]
+    assert {mount["mount_path"] for mount in base["volume_mounts"]} == {"/etc/delsert", "/airflow/xcom"}
