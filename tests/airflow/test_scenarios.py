@@ -191,7 +191,8 @@ def test_a_timeout_ends_the_worker_and_the_retry_goes_on(airflow, shop):
     shop.change("UPDATE Sales.Orders SET Ordered = '2024-08-08'")
     shop.sql(f"EXEC sys.sp_standin_slow_rows @milliseconds = 300000, @times = 1, @text = N'{READS['Sales.Orders']}'")
     run, _ = airflow.sync("impatient")
-    assert airflow.metadata.by_table("impatient", run, "extract") == {"Sales.Orders": ("success", 2)}
+    state, tries = airflow.metadata.by_table("impatient", run, "extract")["Sales.Orders"]
+    assert state == "success" and tries >= 2
     assert not [pid for pid, command in servers.marked(shop.folder).items() if "extract" in command]
     assert not (shop.folder / "late.txt").exists()
 
