@@ -5,10 +5,10 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test model lint fmt memory idle soak fuzz
+.PHONY: help install build demo test test-airflow model lint fmt memory idle soak fuzz
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install:
 	@scripts/install.sh
@@ -25,16 +25,21 @@ test: install ## Run all tests: Rust, and independent SQL Server clients against
 	cargo test --workspace --features crash-points
 	tests/clients/run.sh
 
+test-airflow: install ## Run the DAGs with the real binary on Airflow 2.11 and 3, against the stand-ins
+	cargo build --workspace --bins --features crash-points
+	tests/airflow/run.sh
+
 model: install ## Explore the protocol's model deeper than the tests do
 	MODEL_DEEPER=1 cargo test -p model -- --nocapture the_protocol
 
-lint: install ## Check format, lints and documentation
+lint: install ## Check format, lints and documentation, of Rust and of the DAGs
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/*.rs
 	cargo clippy --workspace --bins -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'lint: cargo-deny is not installed: licences and advisories not checked'; fi
+	scripts/lint-python.sh
 
 fmt: ## Format the code
 	cargo fmt --all
