@@ -2,11 +2,12 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
 from airflow.exceptions import AirflowException, AirflowFailException
+from lazy_object_proxy import Proxy
 
 import servers
 from delsert import delsert_dag, groups_of
@@ -88,6 +89,19 @@ def test_callbacks_are_those_of_the_file(bag):
     tasks = bag.dags["delsert"].tasks
     assert all([call.__name__ for call in called(task.on_failure_callback)] == ["notify"] for task in tasks)
     assert called(bag.dags["delsert"].get_task("check").on_execute_callback)
+
+
+@pytest.mark.parametrize(("minutes", "attempt", "told"), [(None, 1, 0), (59, 1, 0), (61, 1, 1), (61, 2, 0)])
+def test_lag_is_told_at_the_first_attempt_of_a_run(minutes, attempt, told):
+    lags = []
+    quiet = delsert_dag(
+        "quiet", process(config="/c"), lag_limit=timedelta(hours=1), on_lag=lambda context, lag: lags.append(lag)
+    )
+    (watch,) = called(quiet.get_task("check").on_execute_callback)
+    since = datetime.now(timezone.utc) - timedelta(minutes=minutes) if minutes else None
+    # Airflow gives it as a promise, which is kept when it is looked at.
+    watch({"prev_start_date_success": Proxy(lambda: since), "ti": SimpleNamespace(try_number=attempt)})
+    assert len(lags) == told
 
 
 def called(callbacks):
