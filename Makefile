@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test model lint fmt memory idle soak fuzz
+.PHONY: help install build release demo test model lint fmt memory idle soak fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ install:
 
 build: install
 	cargo build --workspace --bins
+
+release: install ## Build target/dist/delsert for glibc 2.28 and newer, and try it on an older one
+	scripts/release.sh
 
 demo: build ## Watch delsert do its whole job on a small shop; KEEP=1 leaves all running to play with
 	KEEP=$(KEEP) cargo run --quiet --example demo
@@ -28,13 +31,14 @@ test: install ## Run all tests: Rust, and independent SQL Server clients against
 model: install ## Explore the protocol's model deeper than the tests do
 	MODEL_DEEPER=1 cargo test -p model -- --nocapture the_protocol
 
-lint: install ## Check format, lints and documentation
+lint: install ## Check format, lints, documentation, and docker/
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/*.rs
 	cargo clippy --workspace --bins -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'lint: cargo-deny is not installed: licences and advisories not checked'; fi
+	scripts/lint-docker.sh
 
 fmt: ## Format the code
 	cargo fmt --all
