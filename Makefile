@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-airflow model lint fmt memory idle soak fuzz
+.PHONY: help install build release demo test test-airflow model lint fmt memory idle soak fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ install:
 
 build: install
 	cargo build --workspace --bins
+
+release: install ## Build target/dist/delsert for glibc 2.28 and newer, and try it on an older one
+	scripts/release.sh
 
 demo: build ## Watch delsert do its whole job on a small shop; KEEP=1 leaves all running to play with
 	KEEP=$(KEEP) cargo run --quiet --example demo
@@ -32,7 +35,7 @@ test-airflow: install ## Run the DAGs with the real binary on Airflow 2.11 and 3
 model: install ## Explore the protocol's model deeper than the tests do
 	MODEL_DEEPER=1 cargo test -p model -- --nocapture the_protocol
 
-lint: install ## Check format, lints and documentation, of Rust and of the DAGs
+lint: install ## Check format, lints and documentation, the DAGs, and docker/
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/*.rs
 	cargo clippy --workspace --bins -- -D warnings
@@ -40,6 +43,7 @@ lint: install ## Check format, lints and documentation, of Rust and of the DAGs
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'lint: cargo-deny is not installed: licences and advisories not checked'; fi
 	scripts/lint-python.sh
+	scripts/lint-docker.sh
 
 fmt: ## Format the code
 	cargo fmt --all
