@@ -17,7 +17,7 @@ install() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null
 }
 
-python3 -c 'import ensurepip, venv' 2>/dev/null || install python3 python3-venv
+scripts/install-python.sh
 environment=target/lint-venv
 wanted=tests/docker/requirements.txt
 if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then

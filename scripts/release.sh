@@ -14,10 +14,7 @@ most=2.28
 environment=$PWD/target/release-venv
 wanted=scripts/release-requirements.txt
 if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
-    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-        echo "release: python3 with venv is missing: apt-get install python3-venv" >&2
-        exit 1
-    fi
+    scripts/install-python.sh
     echo "release: installing cargo-zigbuild and zig into target/release-venv"
     rm -rf "$environment"
     python3 -m venv "$environment"
