@@ -39,6 +39,7 @@ lint: install ## Check format, lints and documentation, the DAGs, and docker/
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/*.rs
 	cargo clippy --workspace --bins -- -D warnings
+	cargo clippy --no-default-features --bin delsert -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'lint: cargo-deny is not installed: licences and advisories not checked'; fi

@@ -1,8 +1,9 @@
 //! The termination log: one line that says why the process ended, which Kubernetes shows as the container's message.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,7 @@ fn message(summary: &Summary) -> String {
         [TableStatus::Failed, TableStatus::Blocked, TableStatus::Retry].into_iter().flat_map(of).collect();
     let mut text = format!("delsert {}: exit {}", summary.task, summary.exit_code);
     if !failed.is_empty() {
-        text += &format!(", {} of {} tables failed", failed.len(), summary.tables.len());
+        let _ = write!(text, ", {} of {} tables failed", failed.len(), summary.tables.len());
     }
     let whole = summary.error.iter().map(|error| with_kind(summary.error_kind, error));
     let tables =

@@ -23,11 +23,8 @@ async fn a_large_batch_has_a_multiple_of_the_slices_and_a_small_one_one_part() -
     let config = config.replace("[bucket]\n", "[bucket]\ncompression = \"none\"\npart_size = \"2MiB\"\n");
     stage.ground.write_config(&config)?;
     stage.sql.run("CREATE TABLE dbo.Things (Id int NOT NULL PRIMARY KEY, Note nvarchar(4000) NULL)").await?;
-    let mut insert = String::new();
-    for id in 0..2200 {
-        insert += &format!("INSERT INTO dbo.Things VALUES ({id}, REPLICATE(N'x', 4000));\n");
-    }
-    stage.sql.run(&insert).await?;
+    let insert = |id| format!("INSERT INTO dbo.Things VALUES ({id}, REPLICATE(N'x', 4000));");
+    stage.sql.run(&(0..2200).map(insert).collect::<Vec<_>>().join("\n")).await?;
     let check = stage.ground.task(&["check"]).await?.expect(0)?;
     ensure!(check.stderr.contains("slices=2"), "check does not tell the cluster's slices: {}", check.stderr);
     stage.ground.task(&["extract"]).await?.expect(0)?;

@@ -16,7 +16,7 @@ impl Redshift {
         let session = match &target.auth {
             Auth::Password(login) => Session::open(&REDSHIFT, target, login, &login.user).await?,
             Auth::Iam(iam) => {
-                let login = iam::lend(iam, target).await?;
+                let login = Box::pin(iam::lend(iam, target)).await?;
                 let name = iam.user.as_deref().unwrap_or(&login.user);
                 Session::open(&REDSHIFT, target, &login, name).await?
             }

@@ -14,6 +14,7 @@ use crate::error::Result;
 /// [`Kind::TargetUnreachable`](crate::error::Kind::TargetUnreachable) where it does not answer, and
 /// [`Kind::Config`](crate::error::Kind::Config) where this binary cannot ask.
 #[cfg(not(feature = "redshift-iam"))]
+#[expect(clippy::unused_async, reason = "it stands in the place of one that asks")]
 pub async fn lend(_: &Iam, _: &config::Target) -> Result<Login> {
     use crate::error::{Error, Kind};
     Err(Error::new(Kind::Config, "target.auth is \"iam\", which this binary was built without").advice(

@@ -128,7 +128,7 @@ impl Target for Redshift {
     }
 }
 
-/// "STV_SLICES": those that hold data.
+/// `STV_SLICES`: those that hold data.
 const SLICES: &str = "SELECT CAST(count(*) AS bigint) FROM stv_slices WHERE type = 'D'";
 
 /// `HAS_DATABASE_PRIVILEGE` knows CREATE and TEMP.

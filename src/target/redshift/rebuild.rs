@@ -33,7 +33,7 @@ struct Grant {
     column: Option<String>,
     holder: String,
     kind: String,
-    may_grant: bool,
+    with_option: bool,
 }
 
 const OWNER: &str = "SELECT CAST(pg_get_userbyid(c.relowner) AS varchar(128)), pg_get_userbyid(c.relowner) = current_user, \
@@ -41,7 +41,7 @@ const OWNER: &str = "SELECT CAST(pg_get_userbyid(c.relowner) AS varchar(128)), p
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = $1 AND c.relname = $2";
 
-/// "SVV_RELATION_PRIVILEGES", "SVV_COLUMN_PRIVILEGES".
+/// `SVV_RELATION_PRIVILEGES`, `SVV_COLUMN_PRIVILEGES`.
 const GRANTS: [&str; 2] = [
     "SELECT CAST(privilege_type AS varchar(64)), CAST(NULL AS varchar(128)), CAST(identity_name AS varchar(128)), \
        CAST(identity_type AS varchar(16)), admin_option FROM svv_relation_privileges \
@@ -87,7 +87,7 @@ fn grant(row: &Row) -> Result<Grant, tokio_postgres::Error> {
         column: row.try_get(1)?,
         holder: row.try_get(2)?,
         kind: row.try_get(3)?,
-        may_grant: row.try_get::<_, Option<bool>>(4)?.unwrap_or_default(),
+        with_option: row.try_get::<_, Option<bool>>(4)?.unwrap_or_default(),
     })
 }
 
@@ -132,7 +132,7 @@ impl Grant {
             _ => quote(&self.holder),
         };
         let column = self.column.as_ref().map(|column| format!(" ({})", quote(column))).unwrap_or_default();
-        let option = if self.may_grant { " WITH GRANT OPTION" } else { "" };
+        let option = if self.with_option { " WITH GRANT OPTION" } else { "" };
         format!("GRANT {}{column} ON TABLE {name} TO {to}{option}", self.privilege)
     }
 }

@@ -29,7 +29,7 @@ enum Command {
     /// Serves S3 from memory.
     S3(s3::Arguments),
     /// Serves Redshift: its protocol, SQL and rules before a PostgreSQL.
-    Redshift(redshift::Arguments),
+    Redshift(Box<redshift::Arguments>),
 }
 
 /// Runs what was asked for until it is told to end.
@@ -39,7 +39,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         match arguments.command {
             Command::SqlServer(arguments) => sqlserver::run(arguments).await,
             Command::S3(arguments) => s3::run(arguments).await,
-            Command::Redshift(arguments) => redshift::run(arguments).await,
+            Command::Redshift(arguments) => redshift::run(*arguments).await,
         }
     });
     // Sessions may be busy on threads of their own; they end with the process.

@@ -130,8 +130,8 @@ fn signed(headers: &HeaderMap, body: &[u8], service: &str, (region, lending): (&
             return Err(mismatch(&format!("{needed} must be signed")));
         }
     }
-    let canonical: String = names.split(';').map(|name| format!("{name}:{}\n", header(name).trim())).collect();
-    let canonical = format!("POST\n/\n\n{canonical}\n{names}\n{}", hex(&Sha256::digest(body)));
+    let signed = names.split(';').map(|name| format!("{name}:{}", header(name).trim())).collect::<Vec<_>>().join("\n");
+    let canonical = format!("POST\n/\n\n{signed}\n\n{names}\n{}", hex(&Sha256::digest(body)));
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
     let signing = generate_signing_key(&lending.key.1, SystemTime::from(at), region, service);
     if calculate_signature(signing, text.as_bytes()) != signature {
@@ -141,7 +141,7 @@ fn signed(headers: &HeaderMap, body: &[u8], service: &str, (region, lending): (&
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A lent login, and when it is over.
