@@ -44,10 +44,10 @@ fn message(summary: &Summary) -> String {
     let of = |status: TableStatus| summary.tables.iter().filter(move |table| table.status == status);
     let failed: Vec<_> =
         [TableStatus::Failed, TableStatus::Blocked, TableStatus::Retry].into_iter().flat_map(of).collect();
-    let mut text = format!("delsert {}: exit {}", summary.task, summary.exit_code);
-    if !failed.is_empty() {
-        text += &format!(", {} of {} tables failed", failed.len(), summary.tables.len());
-    }
+    let count = match failed.len() {
+        0 => String::new(),
+        count => format!(", {count} of {} tables failed", summary.tables.len()),
+    };
     let whole = summary.error.iter().map(|error| with_kind(summary.error_kind, error));
     let tables =
         failed.iter().filter_map(|table: &&TableSummary| Some(with_kind(table.error_kind, table.error.as_ref()?)));
@@ -57,7 +57,7 @@ fn message(summary: &Summary) -> String {
             summary.findings.iter().map(|finding| with_kind(Some(finding.matter.name()), &finding.to_string())),
         );
     }
-    text + ". " + &said.join(" | ")
+    format!("delsert {}: exit {}{count}. {}", summary.task, summary.exit_code, said.join(" | "))
 }
 
 fn with_kind(kind: Option<&str>, text: &str) -> String {
