@@ -106,7 +106,6 @@ pub async fn main() -> u8 {
             return code;
         }
     };
-    leave_stdin();
     logs::start(cli.log_format);
     let task = cli.command.name();
     #[cfg(feature = "crash-points")]
@@ -122,6 +121,7 @@ pub async fn main() -> u8 {
         Ok(config) => config,
         Err(error) => return failed(task, "", error, &cli),
     };
+    leave_stdin();
     let sync = config.sync.name.clone();
     let context = Context::new(config, &cli.tables);
     let running = execute(&cli, &context);
@@ -142,19 +142,24 @@ fn leave_stdin() {
     }
 }
 
-/// Ends the programs that still run for this process, such as a `credential_process` of AWS, which its library leaves behind.
-pub fn end_children() {
+/// The programs that run for this process, those included that a shell started in its place before it was this program.
+pub fn children() -> Vec<Pid> {
     let is_ours = |stat: &str| {
         // `ID (NAME) STATE PARENT …`, where the name may hold anything.
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
         parent.and_then(|parent| parent.parse().ok()) == Some(std::process::id())
     };
-    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let id = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-        let stat = std::fs::read_to_string(process.path().join("stat"));
-        if let (Some(id), true) = (id, stat.is_ok_and(|stat| is_ours(&stat))) {
-            let _ = kill_process(id, Signal::KILL);
-        }
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let children = processes
+        .filter(|process| std::fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_ours(&stat)));
+    children.filter_map(|child| Pid::from_raw(child.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// Ends the programs that still run for this process, such as a `credential_process` of AWS, which its library leaves behind;
+/// not those that were there before.
+pub fn end_children(before: &[Pid]) {
+    for child in children().iter().filter(|child| !before.contains(child)) {
+        let _ = kill_process(*child, Signal::KILL);
     }
 }
 

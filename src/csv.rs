@@ -309,7 +309,7 @@ impl Encoder {
             let message = format!("a text in column '{column}' equals the batch's NULL sentinel");
             return Err(Error::new(Kind::Sentinel, message));
         }
-        if text.is_empty() && self.columns[self.column].fit.limit == Limit::Filled {
+        if text.trim().is_empty() && self.columns[self.column].fit.limit == Limit::Filled {
             self.take(Loss::Range)?;
             self.buffer.extend_from_slice(self.dialect.null.as_bytes());
             return Ok(());

@@ -1,10 +1,11 @@
 //! Logs on stderr: one line for each event, whatever stands in names and in what servers say.
 //!
 //! As text a line is `TIME LEVEL TABLE: MESSAGE FIELD=VALUE …`. The time is left out where whoever shows the line sets one of
-//! its own before it: Airflow, Kubernetes, journald.
+//! its own before it: Airflow, journald.
 
 use std::fmt::{self, Write};
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 
 use clap::ValueEnum;
 use tracing::field::{Field, Visit};
@@ -20,8 +21,13 @@ use crate::table::{escape_json, is_unprintable};
 /// What is logged where `RUST_LOG` says nothing. The driver tells as errors what is asked and answered here.
 const USUAL: &str = "warn,tiberius=off,delsert=info";
 
-/// The variables by which those are known that set a time of their own.
-const TIMED: [&str; 3] = ["AIRFLOW_CTX_DAG_ID", "KUBERNETES_SERVICE_HOST", "JOURNAL_STREAM"];
+/// Whether whoever shows the lines sets a time before each: Airflow, or journald, which names the stream that it reads
+/// ("Environment Variables Set or Propagated by the Service Manager": device and inode of stderr).
+fn is_timed() -> bool {
+    let stderr = std::fs::metadata("/proc/self/fd/2").map(|stream| format!("{}:{}", stream.dev(), stream.ino()));
+    let is_journal = |named: String| stderr.is_ok_and(|stderr| stderr == named);
+    std::env::var_os("AIRFLOW_CTX_DAG_ID").is_some() || std::env::var("JOURNAL_STREAM").is_ok_and(is_journal)
+}
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -39,9 +45,9 @@ pub fn start(format: LogFormat) {
         .with_ansi(is_terminal)
         .log_internal_errors(false)
         .with_target(false);
-    let is_timed = !is_terminal && TIMED.iter().any(|name| std::env::var_os(name).is_some());
+    let with_time = is_terminal || !is_timed();
     match format {
-        LogFormat::Text => builder.with_writer(io::stderr).event_format(Text { with_time: !is_timed }).init(),
+        LogFormat::Text => builder.with_writer(io::stderr).event_format(Text { with_time }).init(),
         LogFormat::Json => builder.json().with_writer(|| Lines(io::stderr())).init(),
     }
 }

@@ -14,7 +14,7 @@ pub enum Limit {
     Chars(u32),
     /// A text of so many bytes in UTF-8.
     Octets(u32),
-    /// A text that is read as something else, which an empty one is not.
+    /// A text that is read as something else, which an empty or blank one is not.
     Filled,
     /// At most so many bytes.
     Varbyte(u32),
@@ -166,7 +166,7 @@ pub fn refused(column: &str, fit: &Fit, loss: Loss, in_key: bool, nullable: bool
         Loss::Surrogate => "a text with half of a surrogate pair, which is no character".to_owned(),
         Loss::Length => format!("a text longer than its target type {sql_type}"),
         Loss::Range if fit.limit == Limit::Filled => {
-            format!("an empty text, for which its target type {sql_type} has only NULL")
+            format!("an empty or blank text, for which its target type {sql_type} has only NULL")
         }
         Loss::Range => format!("a number beyond its target type {sql_type}"),
     };
@@ -269,7 +269,7 @@ mod tests {
         assert!(refused("N", &fit, Loss::Range, false, false).to_string().contains("NOT NULL"));
         let fit = Fit { limit: Limit::Filled, sql_type: "super".to_owned(), ..fit };
         let said = refused("N", &fit, Loss::Range, false, true).to_string();
-        assert!(said.contains("an empty text, for which its target type super has only NULL"), "{said}");
+        assert!(said.contains("an empty or blank text, for which its target type super has only NULL"), "{said}");
     }
 
     #[test]

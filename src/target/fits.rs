@@ -31,7 +31,7 @@ fn limit_at(engine: Engine, column_type: ColumnType, shape: Shape) -> Result<Lim
     let limit = limit(column_type, shape)?;
     match (engine, column_type, shape) {
         (Engine::Redshift, ColumnType::TimestampTz { .. }, Shape::Timestamp(_)) => Err(ZONE),
-        // "Data conversion parameters": an empty field of anything but a text is NULL.
+        // "Data conversion parameters": an empty or blank field of anything but a text is NULL.
         (Engine::Redshift, ColumnType::Text { .. } | ColumnType::Json, _) if limit == Limit::None => Ok(Limit::Filled),
         _ => Ok(limit),
     }

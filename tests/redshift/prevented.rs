@@ -86,9 +86,10 @@ const VALUES: &[(u32, &str, &str, &str, End)] = &[
     ),
     (1223, "varbinary(8)", "", "0x", Arrives("")),
     // An empty field of these is NULL, and no error.
-    (0, "nvarchar(20)", "integer", "N''", Stops("an empty text", "range = \"null\"", "∅")),
-    (0, "nvarchar(20)", "boolean", "N''", Stops("an empty text", "range = \"null\"", "∅")),
-    (0, "nvarchar(20)", "super", "N''", Stops("an empty text", "range = \"null\"", "∅")),
+    (0, "nvarchar(20)", "integer", "N''", Stops("an empty or blank text", "range = \"null\"", "∅")),
+    (0, "nvarchar(20)", "boolean", "N''", Stops("an empty or blank text", "range = \"null\"", "∅")),
+    (0, "nvarchar(20)", "integer", "N'   '", Stops("an empty or blank text", "range = \"null\"", "∅")),
+    (0, "nvarchar(20)", "super", "N''", Stops("an empty or blank text", "range = \"null\"", "∅")),
     (0, "nvarchar(20)", "integer", "N'12'", Arrives("12")),
     // COPY cuts what is too much behind the point.
     (

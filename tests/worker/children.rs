@@ -65,3 +65,29 @@ async fn a_credential_process_ends() -> anyhow::Result<()> {
     let child = end(&stage, "load").await?;
     until("the program ends", || async { Ok(!runs(&child)) }).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_a_shell_left_to_the_task_stays() -> anyhow::Result<()> {
+    let stage = Stage::start().await?;
+    let file = stage.folder().join("before");
+    // The shell becomes delsert, and what it started is then delsert's child.
+    let shell = format!("sleep 300 >/dev/null 2>&1 & echo $! >{}; exec \"$0\" \"$@\"", file.display());
+    let usual = super::command(&stage, &["check"])?;
+    let usual = usual.as_std();
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(shell).arg(usual.get_program()).args(usual.get_args());
+    for (name, value) in usual.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let output = tokio::task::block_in_place(|| command.output())?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let child = std::fs::read_to_string(&file)?.trim().to_owned();
+    let stayed = runs(&child);
+    ensure!(
+        std::process::Command::new("kill").args(["-s", "KILL", &child]).status()?.success() && stayed,
+        "it was ended"
+    );
+    Ok(())
+}

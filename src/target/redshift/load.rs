@@ -215,12 +215,20 @@ impl<'a> RedshiftLoad<'a> {
         for statement in changes {
             tracing::info!(table = %self.table.source_name, "{statement}");
             let drops = statement.contains(" DROP COLUMN ") || statement.starts_with("DROP TABLE ");
+            // Readers keep these waiting, but for no longer than is configured; what copies rows may take its time.
+            let waits = drops || statement.starts_with("ALTER TABLE ");
+            if waits {
+                self.run("bound a wait", &bound(self.lock_timeout)).await?;
+            }
             self.run(&format!("run {statement}"), &statement).await.map_err(|error| match error.kind() {
-                Kind::TargetRefused | Kind::TargetRights | Kind::TargetShape if drops => error.advice(
+                Kind::TargetRefused | Kind::TargetShape if drops => error.advice(
                     "Nothing was applied. A view that reads what is replaced keeps it from being dropped: make it a late-binding one (WITH NO SCHEMA BINDING), or drop it, run load, and make it again",
                 ),
                 _ => error,
             })?;
+            if waits {
+                self.run("bound a wait", UNBOUND).await?;
+            }
         }
         Ok(())
     }

@@ -4,12 +4,15 @@
 //! All of it is one with the load. "Performing a deep copy": grants and ordinary views stay with the table that goes. So
 //! grants are given anew, and views are named before anything is touched; late-binding ones follow the name.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Row};
 
 use super::reshape::{Fate, Occasion};
-use super::shape::{Filling, Present, Relation};
+use super::shape::{Filling, Present, Relation, wanted};
 use crate::target::delsert::{qualified, quote};
+use crate::target::types::Shape;
 use crate::target::{TargetColumn, TargetTable};
 
 /// What stays with a table that goes.
@@ -19,8 +22,12 @@ pub struct Attached {
     owner: String,
     /// Whether that is the login itself.
     is_owned: bool,
+    /// Whether the login may do everything.
+    is_superuser: bool,
     /// Who holds rights to it, as its own list of them says; the owner not counted.
-    holders: usize,
+    holders: BTreeSet<String>,
+    /// How its rows are distributed, by a number of the catalogue's.
+    distribution: i32,
     /// The rights that the login can see, none of them the owner's.
     grants: Vec<Grant>,
     /// Views that are bound to it, qualified.
@@ -37,8 +44,10 @@ struct Grant {
 }
 
 const OWNER: &str = "SELECT CAST(pg_get_userbyid(c.relowner) AS varchar(128)), pg_get_userbyid(c.relowner) = current_user, \
-       CAST(COALESCE(array_to_string(c.relacl, '|'), '') AS varchar(65535)) \
+       CAST(COALESCE(array_to_string(c.relacl, '|'), '') AS varchar(65535)), u.usesuper, \
+       CAST(COALESCE(i.releffectivediststyle, 10) AS integer) \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     JOIN pg_catalog.pg_user u ON u.usename = current_user LEFT JOIN pg_class_info i ON i.reloid = c.oid \
      WHERE n.nspname = $1 AND c.relname = $2";
 
 /// `SVV_RELATION_PRIVILEGES`, `SVV_COLUMN_PRIVILEGES`.
@@ -73,12 +82,27 @@ pub async fn attached(client: &impl GenericClient, table: &TargetTable) -> Resul
     }
     let views = client.query_typed(VIEWS, &named).await?;
     let view = |row: &Row| Ok(qualified(row.try_get(0)?, row.try_get(1)?));
-    let is_owners =
-        |right: &&str| right.starts_with(&format!("{owner}=")) || right.starts_with(&format!("{}=", quote(&owner)));
-    let holders = rights.split('|').filter(|right| !right.is_empty() && !is_owners(right)).count();
     grants.retain(|grant| grant.kind != "user" || grant.holder != owner);
-    let views = views.iter().map(view).collect::<Result<_, tokio_postgres::Error>>()?;
-    Ok(Attached { is_owned: row.try_get(1)?, owner, holders, grants, views })
+    Ok(Attached {
+        is_owned: row.try_get(1)?,
+        is_superuser: row.try_get(3)?,
+        distribution: row.try_get(4)?,
+        holders: holders(&rights, &owner),
+        owner,
+        grants,
+        views: views.iter().map(view).collect::<Result<_, tokio_postgres::Error>>()?,
+    })
+}
+
+/// Who stands in a list of rights, each as `holder=letters/grantor`, the owner left out; `public` has no name there.
+fn holders(rights: &str, owner: &str) -> BTreeSet<String> {
+    let named = rights.split('|').filter_map(|right| Some(right.rsplit_once('=')?.0));
+    let bare = |holder: &str| {
+        let name = holder.strip_prefix("group ").or_else(|| holder.strip_prefix("role ")).unwrap_or(holder);
+        let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+        if name.is_empty() { "public".to_owned() } else { name.replace("\"\"", "\"") }
+    };
+    named.map(bare).filter(|holder| holder != owner).collect()
 }
 
 fn grant(row: &Row) -> Result<Grant, tokio_postgres::Error> {
@@ -101,14 +125,17 @@ impl Attached {
                 self.views.join(", ")
             ));
         }
-        let mut seen: Vec<_> = self.grants.iter().filter(|grant| grant.column.is_none()).collect();
-        seen.dedup_by(|a, b| a.holder == b.holder && a.kind == b.kind);
-        if seen.len() < self.holders {
+        let seen: BTreeSet<_> = self.grants.iter().map(|grant| grant.holder.as_str()).collect();
+        let hidden: Vec<_> = self.holders.iter().filter(|holder| !seen.contains(holder.as_str())).collect();
+        if !hidden.is_empty() {
+            let hidden = hidden.iter().map(|holder| quote(holder)).collect::<Vec<_>>().join(", ");
             found.push(format!(
-                "{} hold rights to it, of whom svv_relation_privileges shows this login {}, so that some would lose theirs: let it see them (ALTER USER … SYSLOG ACCESS UNRESTRICTED), or make {name} anew by hand",
-                self.holders,
-                seen.len()
+                "{hidden} would lose rights to it that svv_relation_privileges does not show this login: let it see them (ALTER USER … SYSLOG ACCESS UNRESTRICTED), or make {name} anew by hand"
             ));
+        }
+        if !self.is_owned && !self.is_superuser {
+            let owner = quote(&self.owner);
+            found.push(format!("{owner} owns it: have its owner or a superuser run load once"));
         }
         found
     }
@@ -179,7 +206,7 @@ pub fn statements(occasion: &Occasion<'_>, fates: &[Fate], attached: &Attached) 
     for present in &production.columns {
         let ours = table.columns.iter().zip(fates).find(|(column, _)| column.name == present.name);
         match ours {
-            None if present.is_identity() => differences.push(format!(
+            None if matches!(present.filled, Some(Filling::Identity | Filling::ByDefault)) => differences.push(format!(
                 "column '{}' numbers its rows itself, which another table would not do alike: drop it, or make {name} anew by hand",
                 present.name
             )),
@@ -197,7 +224,8 @@ pub fn statements(occasion: &Occasion<'_>, fates: &[Fate], attached: &Attached) 
     let successor = qualified(&table.schema, &successor_name(table));
     let list = |of: fn(&Made) -> String| made.iter().map(of).collect::<Vec<_>>().join(", ");
     let definitions = list(|made| made.definition.clone());
-    let mut statements = vec![format!("CREATE TABLE {successor} ({definitions}){}", attributes(table, production))];
+    let mut statements =
+        vec![format!("CREATE TABLE {successor} ({definitions}){}", attributes(table, production, attached))];
     if !occasion.is_copy() {
         let (names, values) = (list(|made| quote(&made.name)), list(|made| made.value.clone()));
         statements.push(format!("INSERT INTO {successor} ({names}) SELECT {values} FROM {name}"));
@@ -213,14 +241,26 @@ fn successor_name(table: &TargetTable) -> String {
     super::objects(table).mark_name.replacen("mark_", "next_", 1)
 }
 
-/// How rows are distributed and sorted: as the configuration says, else as they are.
-fn attributes(table: &TargetTable, production: &Relation) -> String {
+/// How rows are distributed and sorted: as the configuration says, else as they are, as far as a column's type lets them.
+fn attributes(table: &TargetTable, production: &Relation, attached: &Attached) -> String {
     if let Some(extra) = &table.extra {
         return format!(" {extra}");
     }
-    let distributing = production.columns.iter().find(|present| present.distributes);
-    let mut attributes = distributing.map(|by| format!(" DISTKEY ({})", quote(&by.name))).unwrap_or_default();
-    let mut sorting: Vec<_> = production.columns.iter().filter(|present| present.sort != 0).collect();
+    let becomes = |present: &Present| {
+        let ours = table.columns.iter().find(|column| column.name == present.name);
+        ours.map_or_else(|| present.shape(), wanted)
+    };
+    // "CREATE TABLE": bytes and SUPER order nothing.
+    let orders = |present: &&Present| !matches!(becomes(present), Shape::Bytes(_) | Shape::Parsed | Shape::Other);
+    let distributing = production.columns.iter().filter(orders).find(|present| present.distributes);
+    // "Viewing distribution styles": 0 EVEN, 1 KEY, 8 ALL; 10 to 12 are chosen by the service, which chooses again.
+    let mut attributes = match (attached.distribution, distributing) {
+        (1, Some(by)) => format!(" DISTKEY ({})", quote(&by.name)),
+        (0, _) => " DISTSTYLE EVEN".to_owned(),
+        (8, _) => " DISTSTYLE ALL".to_owned(),
+        _ => String::new(),
+    };
+    let mut sorting: Vec<_> = production.columns.iter().filter(orders).filter(|present| present.sort != 0).collect();
     sorting.sort_by_key(|present| present.sort.abs());
     if !sorting.is_empty() {
         // "PG_TABLE_DEF": the places of an interleaved key are negative in turn.
@@ -229,4 +269,18 @@ fn attributes(table: &TargetTable, production: &Relation) -> String {
         attributes = format!("{attributes} {interleaved}SORTKEY ({names})");
     }
     attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_rights_names_its_holders() {
+        let rights =
+            "loader=arwdRxt/loader|reader=r/loader|reader=r/other|group bi=r/loader|\"IAMR:x\"=r/loader|=r/loader";
+        let named: Vec<_> = holders(rights, "loader").into_iter().collect();
+        assert_eq!(named, ["IAMR:x", "bi", "public", "reader"]);
+        assert!(holders("", "loader").is_empty());
+    }
 }

@@ -14,6 +14,8 @@ pub enum Filling {
     Default,
     /// A number of its own, in whose place it takes none.
     Identity,
+    /// A number of its own, unless one is given.
+    ByDefault,
 }
 
 /// A column that is there.
@@ -97,7 +99,11 @@ pub async fn find(
 
 fn present(row: &Row) -> Result<Present, tokio_postgres::Error> {
     let default: String = row.try_get(4)?;
-    let filled = if default.contains("\"identity\"") { Filling::Identity } else { Filling::Default };
+    let filled = match &default {
+        by if by.contains("\"identity\"") => Filling::Identity,
+        by if by.contains("default_identity") => Filling::ByDefault,
+        _ => Filling::Default,
+    };
     Ok(Present {
         name: row.try_get(0)?,
         type_name: row.try_get(1)?,

@@ -13,10 +13,11 @@ use crate::target::{TargetColumn, TargetTable};
 /// production are that they are joined with.
 pub fn create(table: &TargetTable, objects: &Objects, production: &Relation) -> String {
     let columns = table.columns.iter().map(|column| format!(", {} {}", quote(&column.name), staged_type(column)));
-    let in_key = |name: &String| table.key.iter().any(|&at| table.columns[at].name == *name);
-    let distributing = production.columns.iter().find(|present| present.distributes && in_key(&present.name));
-    // Bytes are staged as others than those by which rows are distributed.
-    let distributing = distributing.filter(|present| !matches!(present.shape(), Shape::Bytes(_)));
+    let distributing = production.columns.iter().filter(|present| present.distributes);
+    let mut keys = table.key.iter().map(|&at| &table.columns[at]);
+    let distributing = distributing.filter_map(|present| keys.find(|column| column.name == present.name)).next();
+    // Bytes distribute nothing, and are staged as others than those of production.
+    let distributing = distributing.filter(|column| !matches!(wanted(column), Shape::Bytes(_)));
     let distribution =
         distributing.map_or("DISTSTYLE EVEN".to_owned(), |column| format!("DISTKEY ({})", quote(&column.name)));
     let columns = columns.collect::<String>();

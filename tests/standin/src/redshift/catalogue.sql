@@ -16,6 +16,12 @@ CREATE OR REPLACE VIEW redshift_standin.pg_class AS
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT redshift_standin.is_own(n.nspname) AND c.relkind IN ('r', 'v');
 
+CREATE OR REPLACE VIEW redshift_standin.pg_class_info AS
+    SELECT c.oid AS reloid, c.relname, c.relnamespace, c.relowner, c.relkind,
+        CASE split_part(coalesce(d.declared ->> 'diststyle', 'AUTO(ALL)'), '(', 1)
+            WHEN 'EVEN' THEN 0 WHEN 'KEY' THEN 1 WHEN 'ALL' THEN 8 ELSE 10 END AS releffectivediststyle
+    FROM redshift_standin.pg_class c LEFT JOIN redshift_standin."$declared" d ON d.relid = c.oid;
+
 CREATE OR REPLACE VIEW redshift_standin.pg_attribute AS
     SELECT a.attrelid, redshift_standin.full_name(a.attname) AS attname,
         CASE a.atttypid WHEN 'bytea'::regtype THEN 6551 WHEN 'jsonb'::regtype THEN 4000 ELSE a.atttypid END AS atttypid, a.attnum,

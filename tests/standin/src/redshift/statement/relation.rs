@@ -9,6 +9,7 @@ const CATALOGUE: &[&str] = &[
     "pg_attrdef",
     "pg_attribute",
     "pg_class",
+    "pg_class_info",
     "pg_constraint",
     "pg_database",
     "pg_depend",
