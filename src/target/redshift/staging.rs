@@ -13,9 +13,9 @@ use crate::target::{TargetColumn, TargetTable};
 /// production are that they are joined with.
 pub fn create(table: &TargetTable, objects: &Objects, production: &Relation) -> String {
     let columns = table.columns.iter().map(|column| format!(", {} {}", quote(&column.name), staged_type(column)));
-    let distributing = production.columns.iter().filter(|present| present.distributes);
+    let distributing = production.columns.iter().find(|present| present.distributes);
     let mut keys = table.key.iter().map(|&at| &table.columns[at]);
-    let distributing = distributing.filter_map(|present| keys.find(|column| column.name == present.name)).next();
+    let distributing = distributing.and_then(|present| keys.find(|column| column.name == present.name));
     // Bytes distribute nothing, and are staged as others than those of production.
     let distributing = distributing.filter(|column| !matches!(wanted(column), Shape::Bytes(_)));
     let distribution =
