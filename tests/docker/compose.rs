@@ -138,7 +138,7 @@ fn airflows_services_share_their_settings() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds that export one tag at the same time are in each other's way, and an image of our own is nowhere to be pulled.
+/// Builds that export one tag at the same time are in each other's way, and our own images are nowhere to be pulled.
 #[test]
 fn each_image_of_our_own_is_built_by_one_service() -> anyhow::Result<()> {
     let compose = compose()?;
