@@ -1,33 +1,23 @@
 #!/bin/bash
-# Installs the Debian or Ubuntu packages that the build, the tests and the demo need and that are not there yet:
-# a C compiler (some crates build C code) and PostgreSQL (the tests and the demo start a temporary one of their own).
-# Does nothing, and needs no rights, when all is there.
+# Installs what the build, the tests, the lints and the demo need and what is not there yet: make, a C compiler (some crates
+# build C code), PostgreSQL (the tests and the demo start a temporary one of their own) and Python, which are Debian or Ubuntu
+# packages, and Rust's formatter and linter. Does nothing, and needs no rights, when all is there.
 set -euo pipefail
-
-missing=()
-command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
-compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+cd "$(dirname "$0")/.."
 
 if ! command -v cargo >/dev/null; then
     echo "install: cargo is not on PATH; install Rust (rustup) first" >&2
     exit 1
 fi
-if [ ${#missing[@]} -eq 0 ]; then
-    exit 0
+# Rust that did not come with rustup has them as packages of its own; without them only make lint fails, which says so.
+if command -v rustup >/dev/null && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+    echo "install: adding rustfmt and clippy with rustup"
+    rustup component add rustfmt clippy
 fi
 
-if ! command -v apt-get >/dev/null; then
-    echo "install: missing here: ${missing[*]}; there is no apt-get, so install them by hand" >&2
-    exit 1
-fi
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        echo "install: missing here: ${missing[*]}; run as root: apt-get install ${missing[*]}" >&2
-        exit 1
-    fi
-    as_root=(sudo)
-fi
-echo "install: installing with apt-get: ${missing[*]}"
-"${as_root[@]}" apt-get update -qq </dev/null
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" </dev/null
+missing=()
+command -v make >/dev/null || missing+=(make)
+command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+[ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"
+scripts/install-python.sh

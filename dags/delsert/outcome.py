@@ -28,9 +28,14 @@ def reasons(summary):
     return "; ".join(error for error in errors if error)[:2000] or "see the log"
 
 
+def is_summary(found):
+    """Whether this is a summary of the version that `brief` reads."""
+    return isinstance(found, dict) and (found.get("v"), found.get("kind")) == (1, "summary")
+
+
 def brief(summary):
     """What the tasks that follow need of a summary: as little as is good for Airflow's database."""
-    if (summary.get("v"), summary.get("kind")) != (1, "summary"):
+    if not is_summary(summary):
         raise AirflowFailException("this is no summary of version 1: DAG and delsert are of different releases")
     tables = summary["tables"]
     return {

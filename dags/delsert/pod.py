@@ -1,9 +1,9 @@
 """`delsert` as a pod: secrets come from Kubernetes, the summary through the XCom sidecar."""
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from delsert.outcome import PERMANENT, arguments, brief, failure
+from delsert.outcome import PERMANENT, arguments, brief, failure, is_summary
 
 
 def pod(*, config, source=(), bucket=(), target=(), **pod_arguments):
@@ -35,12 +35,17 @@ class DelsertPodOperator(KubernetesPodOperator):
         super().__init__(do_xcom_push=do_xcom_push, deferrable=False, **operator)
         self.command, self.tables, self.config = command, tables, config
 
+    def extract_xcom(self, pod, **how):
+        # Cut here and not in `execute`: what is found of a pod that failed is pushed, too.
+        found = super().extract_xcom(pod, **how)
+        return brief(found) if is_summary(found) else None
+
     def execute(self, context):
         file = "/airflow/xcom/return.json" if self.do_xcom_push else None
         said = ["--termination-log", "/dev/termination-log"]
         self.arguments = [*arguments(self.config, self.command, self.tables, file), *said]
         try:
-            summary = super().execute(context)
+            found = super().execute(context)
         except AirflowSkipException:
             raise
         except AirflowException as error:
@@ -48,7 +53,11 @@ class DelsertPodOperator(KubernetesPodOperator):
             if code in PERMANENT:
                 raise failure(code, error) from error
             raise
-        return brief(summary) if self.do_xcom_push else None
+        if self.do_xcom_push and found is None:
+            raise AirflowFailException(
+                "the pod left no summary of version 1: DAG and delsert are of different releases"
+            )
+        return found
 
 
 def _exit_code(pod, container):

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
 from delsert.outcome import arguments, brief, failure, reasons
@@ -60,4 +60,7 @@ class DelsertOperator(BaseOperator):
 
 
 def _secret(connection, field):
-    return str(getattr(BaseHook.get_connection(connection), field))
+    value = getattr(BaseHook.get_connection(connection), field)
+    if value is None:
+        raise AirflowFailException(f"Airflow's connection {connection} has no {field}: set it, and clear this task")
+    return str(value)

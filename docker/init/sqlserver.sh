@@ -7,15 +7,16 @@ umask 077
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# Runs a script of ../rights with its placeholders filled; a ' in quotes is doubled.
+# Runs a script of ../rights with its placeholders filled; a ' in quotes is doubled. Unquoted, a & of the password would be
+# what it replaces.
 grant() {
-    local text
+    local text password=${3//\'/\'\'}
     text=$(<"$rights/$1")
     text=${text//<database>/shop}
     text=${text//<schema>/$2}
     text=${text//<admin>/delsert_admin}
     text=${text//<reader>/delsert_reader}
-    text=${text//<password>/${3//\'/\'\'}}
+    text=${text//<password>/"$password"}
     printf '%s\nGO\n' "$text" >"$folder/$1"
     "$init/sql.sh" "$folder/$1"
 }

@@ -5,5 +5,7 @@ set -euo pipefail
 text=$(<"${RIGHTS:-/rights}/postgres-loader.sql")
 text=${text//<database>/warehouse}
 text=${text//<loader>/delsert_loader}
-text=${text//<password>/${TARGET_PASSWORD//\'/\'\'}}
+password=${TARGET_PASSWORD//\'/\'\'}
+# Unquoted, a & of the password would be what it replaces.
+text=${text//<password>/"$password"}
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname warehouse <<<"$text"

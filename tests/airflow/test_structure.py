@@ -21,6 +21,7 @@ except ImportError:
     from airflow.models.dagbag import DagBag
 
 DAGS = servers.ROOT / "dags"
+POD_OPERATOR = "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator"
 FILES = {"delsert": "delsert_bash.py", "delsert_kubernetes": "delsert_kubernetes.py"}
 EDGES = {
     "resync": set(),
@@ -149,8 +150,12 @@ def test_each_task_is_given_the_secrets_of_its_ends_and_no_others(bag):
         for task in bag.dags["delsert_kubernetes"].tasks
         if "delsert" in type_of(task)
     }
-    assert pods["per_table.extract"] == ["MSSQL_PASSWORD"] and pods["per_table.load"] == ["TARGET_PASSWORD"]
-    assert pods["check"] == pods["resync"] == ["MSSQL_PASSWORD", "TARGET_PASSWORD"]
+    source, target = ["MSSQL_PASSWORD", "MSSQL_ADMIN_PASSWORD"], ["TARGET_PASSWORD"]
+    assert pods["per_table.extract"] == source and pods["per_table.load"] == target
+    assert pods["check"] == pods["resync"] == source + target
+    # No more and no less than what the configuration of the example names.
+    example = (servers.ROOT / "docker" / "kubernetes.yaml").read_text()
+    assert set(pods["check"]) == set(re.findall(r"\$\{(\w+)\}", example))
 
 
 def test_no_template_reads_a_connection(dag):
@@ -204,10 +209,20 @@ def test_tables_may_share_tasks_by_choice():
     assert groups_of([], list("abcde"), 2, 1024) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_a_pod_writes_its_summary_for_the_sidecar_and_its_error_for_the_termination_message(bag):
+def test_tasks_are_pods_or_processes_as_the_file_has_it(bag):
     check = bag.dags["delsert_kubernetes"].get_task("check")
     assert isinstance(check, DelsertPodOperator) and check.cmds == ["delsert"] and check.termination_grace_period == 10
     assert isinstance(bag.dags["delsert"].get_task("check"), DelsertOperator)
+
+
+def test_a_connection_without_the_field_is_named_before_anything_is_started(monkeypatch):
+    connection = SimpleNamespace(login="reader", password=None)
+    monkeypatch.setattr("delsert.process.BaseHook.get_connection", lambda name: connection)
+    operator = process(binary="/nonexistent", config="/c", source={"MSSQL_PASSWORD": "delsert_source.password"})(
+        ["source"], task_id="extract", command=["extract"], tables=["a"]
+    )
+    with pytest.raises(AirflowFailException, match="delsert_source has no password"):
+        operator.execute({})
 
 
 class Pod:
@@ -226,7 +241,7 @@ def test_a_pod_that_asks_for_a_person_is_not_retried(monkeypatch, code):
         self.remote_pod = Pod(code)
         raise AirflowException("Pod delsert returned a failure.")
 
-    monkeypatch.setattr("airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator.execute", ended)
+    monkeypatch.setattr(f"{POD_OPERATOR}.execute", ended)
     operator = DelsertPodOperator(task_id="extract", command=["extract"], tables=["a"], config="/c", do_xcom_push=False)
     with pytest.raises(AirflowException) as raised:
         operator.execute({})
@@ -236,13 +251,26 @@ def test_a_pod_that_asks_for_a_person_is_not_retried(monkeypatch, code):
     assert operator.arguments == ["--config", "/c", "extract", "--table", "a", *said]
 
 
-def test_a_pods_summary_is_cut_to_what_is_needed(monkeypatch):
+def check_of_a_pod(monkeypatch, found):
+    """A `check` whose sidecar has this; Airflow's operator takes it from there, and returns it."""
+    monkeypatch.setattr(f"{POD_OPERATOR}.extract_xcom", lambda self, pod: found)
+    monkeypatch.setattr(f"{POD_OPERATOR}.execute", lambda self, context: self.extract_xcom(None))
+    return DelsertPodOperator(task_id="check", command=["check"], tables="[]", config="/c")
+
+
+def test_a_pods_summary_is_cut_to_what_is_needed_where_it_is_read(monkeypatch):
     summary = {"v": 1, "kind": "summary", "cut": "0x01", "tables": [table("a", work=True)], "findings": []}
-    base = "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator.execute"
-    monkeypatch.setattr(base, lambda self, context: summary)
-    operator = DelsertPodOperator(task_id="check", command=["check"], tables="[]", config="/c")
-    assert operator.execute({}) == {"cut": "0x01", "blocked": [], "work": ["a"]}
-    assert operator.arguments[:5] == ["--config", "/c", "check", "--summary-file", "/airflow/xcom/return.json"]
+    operator = check_of_a_pod(monkeypatch, summary)
+    # Of a pod that failed the operator pushes this by itself.
+    assert operator.extract_xcom(None) == operator.execute({}) == {"cut": "0x01", "blocked": [], "work": ["a"]}
+
+
+@pytest.mark.parametrize("found", [None, {}, [], "log", {"v": 2, "kind": "summary", "cut": "0x01", "tables": []}])
+def test_a_pod_without_a_summary_fails_and_pushes_nothing(monkeypatch, found):
+    operator = check_of_a_pod(monkeypatch, found)
+    assert operator.extract_xcom(None) is None
+    with pytest.raises(AirflowFailException, match="no summary of version 1"):
+        operator.execute({})
 
 
 def test_what_readme_shows_of_airflow_is_in_the_files_that_the_tests_run():
@@ -257,14 +285,13 @@ def test_what_readme_shows_of_airflow_is_in_the_files_that_the_tests_run():
 
 def pod_of(monkeypatch, bag, task_id):
     """The pod that a task would ask Kubernetes for."""
-    base = "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator.execute"
     asked = {}
 
     def ask(self, context):
         asked["pod"] = self.build_pod_request_obj(None).to_dict()
-        return {"v": 1, "kind": "summary", "cut": "0x01", "tables": []}
+        return {"cut": "0x01", "blocked": [], "work": []}
 
-    monkeypatch.setattr(base, ask)
+    monkeypatch.setattr(f"{POD_OPERATOR}.execute", ask)
     nothing = lambda: None  # noqa: E731
     hook = SimpleNamespace(
         is_in_cluster=True,
@@ -273,28 +300,42 @@ def pod_of(monkeypatch, bag, task_id):
         get_xcom_sidecar_container_resources=nothing,
         get_xcom_sidecar_container_security_context=nothing,
     )
-    monkeypatch.setattr("airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator.hook", hook)
+    monkeypatch.setattr(f"{POD_OPERATOR}.hook", hook)
     operator = bag.dags["delsert_kubernetes"].get_task(task_id)
     operator.tables = json.dumps(["Sales.Orders"])
     operator.execute({})
     return asked["pod"]
 
 
-def test_pods_hold_references_to_secrets_and_only_check_has_a_sidecar(monkeypatch, bag):
+def test_a_pod_writes_its_summary_for_the_sidecar_and_its_error_for_the_termination_message(monkeypatch, bag):
     check, resync = (pod_of(monkeypatch, bag, task_id)["spec"] for task_id in ("check", "resync"))
     assert [container["name"] for container in check["containers"]] == ["base", "airflow-xcom-sidecar"]
     assert [container["name"] for container in resync["containers"]] == ["base"]
+    config, tables = ["--config", "/etc/delsert/con_defs.toml"], ["--table", "Sales.Orders"]
+    summary, error = ["--summary-file", "/airflow/xcom/return.json"], ["--termination-log", "/dev/termination-log"]
     base = check["containers"][0]
-    assert base["command"] == ["delsert"] and base["args"][:5] == [
-        "--config",
-        "/etc/delsert/con_defs.toml",
-        "check",
-        "--table",
-        "Sales.Orders",
-    ]
+    assert base["command"] == ["delsert"] and base["args"] == [*config, "check", *tables, *summary, *error]
+    assert resync["containers"][0]["args"] == [*config, "resync", "--yes", *tables, *error]
+    assert {mount["mount_path"] for mount in base["volume_mounts"]} == {"/etc/delsert", "/airflow/xcom"}
+
+
+def test_pods_hold_references_to_secrets(monkeypatch, bag):
+    base = pod_of(monkeypatch, bag, "check")["spec"]["containers"][0]
     assert {variable["name"]: variable["value_from"]["secret_key_ref"]["key"] for variable in base["env"]} == {
         "MSSQL_PASSWORD": "mssql-password",
+        "MSSQL_ADMIN_PASSWORD": "mssql-admin-password",
         "TARGET_PASSWORD": "target-password",
     }
-    assert base["resources"]["limits"] == {"memory": "512Mi"} and base["security_context"]["run_as_non_root"]
-    assert {mount["mount_path"] for mount in base["volume_mounts"]} == {"/etc/delsert", "/airflow/xcom"}
+    assert base["resources"]["limits"] == {"memory": "512Mi"}
+
+
+def test_pods_ask_for_no_more_than_a_restricted_namespace_allows(monkeypatch, bag):
+    spec = pod_of(monkeypatch, bag, "check")["spec"]
+    of_all = spec["security_context"]
+    assert of_all["run_as_non_root"] and of_all["run_as_user"] == of_all["fs_group"] == 10001
+    assert of_all["seccomp_profile"]["type"] == "RuntimeDefault"
+    assert len(spec["containers"]) == 2
+    for container in spec["containers"]:
+        of_one = container["security_context"]
+        assert of_one["capabilities"]["drop"] == ["ALL"] and of_one["capabilities"]["add"] is None
+        assert of_one["allow_privilege_escalation"] is False and of_one["read_only_root_filesystem"]

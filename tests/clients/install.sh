@@ -12,27 +12,8 @@ command -v tsql >/dev/null || missing+=(freetds-bin)
 has_library libltdl.so.7 || missing+=(libltdl7)
 has_library libkrb5.so.3 || missing+=(libkrb5-3)
 has_library libgssapi_krb5.so.2 || missing+=(libgssapi-krb5-2)
-command -v python3 >/dev/null || missing+=(python3)
-python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-
-if [ ${#missing[@]} -gt 0 ]; then
-    if ! command -v apt-get >/dev/null; then
-        echo "clients: missing here: ${missing[*]}; there is no apt-get, so install them by hand" >&2
-        exit 1
-    fi
-    as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        if ! command -v sudo >/dev/null; then
-            echo "clients: missing here: ${missing[*]}; run as root: apt-get install ${missing[*]}" >&2
-            exit 1
-        fi
-        as_root=(sudo)
-    fi
-    echo "clients: installing with apt-get: ${missing[*]}"
-    "${as_root[@]}" apt-get update -qq </dev/null
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qq -y --no-install-recommends "${missing[@]}" </dev/null
-fi
+[ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"
+scripts/install-python.sh
 
 environment=target/clients-venv
 wanted=tests/clients/requirements.txt

@@ -133,5 +133,25 @@ fn airflows_services_share_their_settings() -> anyhow::Result<()> {
         ensure!(common(&name) == expected && services[&name]["command"] == what, "{name}");
         ensure!(services[&name]["image"] == services["airflow-init"]["image"], "{name}");
     }
+    let alone = &services["airflow-scheduler"]["environment"]["DUMB_INIT_SETSID"];
+    ensure!(alone == "0", "SIGTERM ends the tasks that the scheduler would wait for: {alone}");
+    Ok(())
+}
+
+/// Builds that export one tag at the same time are in each other's way, and our own images are nowhere to be pulled.
+#[test]
+fn each_image_of_our_own_is_built_by_one_service() -> anyhow::Result<()> {
+    let compose = compose()?;
+    for (name, service) in entries(&compose["services"]) {
+        let same = entries(&compose["services"]).filter(|(_, other)| other["image"] == service["image"]);
+        let builders: Vec<_> = same.filter(|(_, other)| other["build"].is_object()).map(|(name, _)| name).collect();
+        let own = service["image"].as_str().is_some_and(|image| image.starts_with("delsert"));
+        ensure!(builders.len() == usize::from(own), "{name}: {} is built by {builders:?}", service["image"]);
+        ensure!(
+            !own || builders == [name] || service["pull_policy"] == "never",
+            "{name} may pull {}",
+            service["image"]
+        );
+    }
     Ok(())
 }

@@ -49,10 +49,10 @@ impl Machine {
         let target = postgres.create_database("warehouse").await?;
         target.connect_as_admin().await?.batch_execute("ALTER DATABASE warehouse OWNER TO postgres").await?;
         let sql = source.connect().await?;
-        // The passwords of the example, one of them with what has to be doubled.
+        // The passwords of the example, two of them with what has to be doubled or is special to bash.
         let mut variables = variables()?;
-        variables.insert("MSSQL_PASSWORD".to_owned(), "It's a Reader-1".to_owned());
-        variables.insert("TARGET_PASSWORD".to_owned(), "it's a loader".to_owned());
+        variables.insert("MSSQL_PASSWORD".to_owned(), "It's a Reader & 1".to_owned());
+        variables.insert("TARGET_PASSWORD".to_owned(), "it's a loader & more".to_owned());
         Ok(Self { source, sql, s3, target, variables, folder })
     }
 
