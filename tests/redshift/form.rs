@@ -19,7 +19,9 @@ async fn columns_follow_the_source_and_readers_keep_their_grants() -> anyhow::Re
         .cluster
         .connect_upstream()
         .await?
-        .batch_execute("DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        .batch_execute(
+            "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+        )
         .await?;
     stage
         .sql
@@ -99,8 +101,8 @@ async fn a_table_is_made_anew_where_its_rows_lie_by_the_column_that_changes() ->
         let below = stage.cluster.connect_upstream().await?;
         below
             .batch_execute(
-                "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-                 DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+                "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+                 DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
                  GRANT SELECT ON dbo.things TO clerk WITH GRANT OPTION; GRANT SELECT, INSERT ON dbo.things TO reader;
                  GRANT SELECT (note) ON dbo.things TO reader",
             )
