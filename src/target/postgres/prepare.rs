@@ -3,6 +3,8 @@
 //! First a look that takes no lock of ours, so that a check beside a long load does not wait for it. Only if something
 //! is missing: the locks, in the order in which a load takes them, a second look, and the changes, in one transaction.
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, Transaction};
 
 use super::attached::{self, Production};
@@ -26,9 +28,7 @@ const SCHEMAS: i64 = 0x6465_6C73_6572_7400;
 /// As there.
 pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) -> Result<Prepared> {
     let mut changes = make_schemas(client, server, table).await?;
-    let looking = connect::begin(client, server).await?;
-    let Plan { statements: missing, mut findings, .. } = plan(&looking, server, table).await?;
-    looking.rollback().await.map_err(|error| server.failed("end a transaction", &error))?;
+    let Plan { statements: missing, mut findings, .. } = look(client, server, table).await?;
     if !missing.is_empty() {
         let changing = connect::begin(client, server).await?;
         lock(&changing, server, table).await?;
@@ -48,6 +48,25 @@ pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) 
         findings = planned.findings;
     }
     Ok(Prepared { changes, findings })
+}
+
+/// The look without a lock. Another may change the catalogue between two of its queries, which then fit each other so
+/// little that a table of ours seems to be a stranger's: what is refused is looked at again.
+async fn look(client: &mut Client, server: &Server, table: &TargetTable) -> Result<Plan> {
+    let mut again = 2;
+    loop {
+        let looking = connect::begin(client, server).await?;
+        let planned = plan(&looking, server, table).await;
+        let ended = looking.rollback().await;
+        match planned {
+            Err(error) if error.kind() == Kind::TargetShape && again > 0 => again -= 1,
+            Err(error) => return Err(error),
+            Ok(planned) => {
+                return ended.map(|()| planned).map_err(|error| server.failed("end a transaction", &error));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// In a transaction of their own, since two tables often share one.
