@@ -1,6 +1,7 @@
 //! The contract of [`Target`] and [`Load`], as a suite that every warehouse runs.
 
 mod adopt;
+mod beside;
 mod damage;
 mod postgres;
 mod redshift;

@@ -69,7 +69,15 @@ async fn set_up(postgres: &Postgres) -> Result<()> {
 /// Begins a transaction that writes, whatever the login's default: what is looked at under a lock must be what was
 /// committed before the lock was had.
 pub(super) async fn begin<'a>(client: &'a mut Client, server: &Server) -> Result<Transaction<'a>> {
-    let isolation = IsolationLevel::ReadCommitted;
+    begin_at(client, server, IsolationLevel::ReadCommitted).await
+}
+
+/// Begins a transaction at a level, whatever the login's default.
+pub(super) async fn begin_at<'a>(
+    client: &'a mut Client,
+    server: &Server,
+    isolation: IsolationLevel,
+) -> Result<Transaction<'a>> {
     let begun = client.build_transaction().isolation_level(isolation).read_only(false).start().await;
     begun.map_err(|error| match error.code() {
         // To this statement a standby alone says so.

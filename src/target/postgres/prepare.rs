@@ -3,9 +3,7 @@
 //! First a look that takes no lock of ours, so that a check beside a long load does not wait for it. Only if something
 //! is missing: the locks, in the order in which a load takes them, a second look, and the changes, in one transaction.
 
-use std::time::Duration;
-
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::attached::{self, Production};
 use super::{adopt, connect, key, objects, read_watermark, rights, shape};
@@ -50,23 +48,13 @@ pub async fn prepare(client: &mut Client, server: &Server, table: &TargetTable) 
     Ok(Prepared { changes, findings })
 }
 
-/// The look without a lock. Another may change the catalogue between two of its queries, which then fit each other so
-/// little that a table of ours seems to be a stranger's: what is refused is looked at again.
+/// The look without a lock, at one moment of the catalogue: what another changes between two of its queries would else make
+/// a table of ours seem a stranger's.
 async fn look(client: &mut Client, server: &Server, table: &TargetTable) -> Result<Plan> {
-    let mut again = 2;
-    loop {
-        let looking = connect::begin(client, server).await?;
-        let planned = plan(&looking, server, table).await;
-        let ended = looking.rollback().await;
-        match planned {
-            Err(error) if error.kind() == Kind::TargetShape && again > 0 => again -= 1,
-            Err(error) => return Err(error),
-            Ok(planned) => {
-                return ended.map(|()| planned).map_err(|error| server.failed("end a transaction", &error));
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let looking = connect::begin_at(client, server, IsolationLevel::RepeatableRead).await?;
+    let planned = plan(&looking, server, table).await?;
+    looking.rollback().await.map_err(|error| server.failed("end a transaction", &error))?;
+    Ok(planned)
 }
 
 /// In a transaction of their own, since two tables often share one.

@@ -14,7 +14,7 @@ use super::{LONG, Scene, Warehouse, contract, failure, place};
 use crate::contract::batch::{INTEGER, Row, TEXT, orders, table};
 use crate::support::postgres::{self, Database};
 
-const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
 
 /// A database of the shared server, and a connection beside `delsert`'s.
 pub(super) struct Server {
