@@ -11,9 +11,10 @@ mod slices;
 mod texts;
 mod troubles;
 
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 use crate::support::ground::Ground;
+use crate::support::postgres;
 use crate::support::redshift::Redshift;
 use crate::support::source::{SourceOptions, Sql};
 
@@ -56,12 +57,6 @@ impl Stage {
 
     /// Rows of the warehouse as text, cells parted by `|`, NULL as `∅`.
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>> {
-        let messages = self.client.simple_query(sql).await?;
-        let rows = messages.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let cells = rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect::<Vec<_>>().join("|"));
-        Ok(cells.collect())
+        postgres::rows(&self.client, sql).await
     }
 }

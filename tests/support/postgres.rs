@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, bail, ensure};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::server::{Launch, Leash, Server};
 
@@ -275,6 +275,17 @@ fn create_loader(port: u16) -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::spawn(move || runtime.block_on(create)).join().map_err(|_| anyhow::anyhow!("cannot create the loader"))?
+}
+
+/// The rows of a query as text, cells parted by `|`, NULL as `∅`.
+pub async fn rows(client: &Client, sql: &str) -> anyhow::Result<Vec<String>> {
+    let messages = client.simple_query(sql).await?;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let cells = rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect::<Vec<_>>().join("|"));
+    Ok(cells.collect())
 }
 
 #[cfg(test)]

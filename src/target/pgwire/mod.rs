@@ -1,6 +1,7 @@
 //! What targets share that speak PostgreSQL's protocol: the way in, TLS, and how failures are told.
 
 pub mod failure;
+pub mod foreign;
 pub mod mark;
 mod tls;
 

@@ -312,17 +312,6 @@ pub async fn sign_key(client: &impl GenericClient, table: &TargetTable) -> Resul
     client.batch_execute(&format!("COMMENT ON CONSTRAINT {key} ON {name} IS {}", literal(MADE))).await
 }
 
-/// How many rows a table holds, and whether that is all of them: counting ends where it would take long.
-///
-/// # Errors
-/// The server's.
-pub async fn count_rows(client: &impl GenericClient, name: &str) -> Result<(i64, bool), tokio_postgres::Error> {
-    const ENOUGH: i64 = 100_000;
-    let count = format!("SELECT count(*) FROM (SELECT FROM {name} LIMIT {}) AS counted", ENOUGH + 1);
-    let rows: i64 = client.query_one(&count, &[]).await?.try_get(0)?;
-    Ok((rows.min(ENOUGH), rows <= ENOUGH))
-}
-
 /// Tables and views whose names differ from a table's by case only.
 ///
 /// # Errors

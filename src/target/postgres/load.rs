@@ -14,14 +14,13 @@ use super::reshape::{self, Change, Occasion};
 use super::staging::Staging;
 use super::{adopt, attached, connect, key, objects, prepare, read_watermark, shape};
 use crate::bucket::Bucket;
-use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
 use crate::target::batch::{self, Progress};
 use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
-use crate::target::pgwire::milliseconds;
+use crate::target::pgwire::{foreign, milliseconds};
 use crate::target::refusal;
 use crate::target::{Applied, Load, TargetTable, Watermark};
 
@@ -97,16 +96,10 @@ impl<'a> PostgresLoad<'a> {
 
     /// Refuses, before the first batch, rows that no batch brought, unless they may be replaced.
     async fn spare_foreign_rows(&self) -> Result<()> {
-        if !self.is_first() || self.table.on_existing_rows == OnExistingRows::Replace {
+        if !self.is_first() {
             return Ok(());
         }
-        let name = &self.objects.production;
-        let counted = attached::count_rows(&self.transaction, name).await;
-        let (rows, all) = counted.map_err(|error| self.failed(&format!("count the rows of {name}"), &error))?;
-        if rows == 0 {
-            return Ok(());
-        }
-        Err(refusal::refusal(name, &[refusal::foreign_rows(rows, all)]))
+        foreign::spare(&self.transaction, self.server, self.table, &self.objects.production).await
     }
 
     /// Production, under a lock that keeps out what would attach itself to it, and before the first batch all writers.

@@ -7,12 +7,12 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::attached::{self, Production};
 use super::{adopt, connect, key, objects, read_watermark, rights, shape};
-use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Matter};
 use crate::target::delsert::{self, OPERATION, Objects, SCHEMA, literal, quote};
 use crate::target::pgwire::failure::Server;
+use crate::target::pgwire::foreign::Rows;
 use crate::target::pgwire::not_ours;
 use crate::target::refusal::{self, Difference};
 use crate::target::{Prepared, TargetTable};
@@ -201,12 +201,7 @@ async fn plan(transaction: &Transaction<'_>, server: &Server, table: &TargetTabl
                 rights::check_table(transaction, server, table).await?;
             }
             if !differences.is_empty() {
-                // The first copy may have been committed since the watermark was read: then the rows are its.
-                return if self::generation(transaction, server, table).await? == generation {
-                    Err(refusal::refusal(&objects.production, &differences))
-                } else {
-                    Box::pin(self::plan(transaction, server, table)).await
-                };
+                return Err(refusal::refusal(&objects.production, &differences));
             }
             plan.findings.extend(adopt::findings(&production, table));
             for column in shape::missing(&production.relation, table).iter().filter(|_| generation.is_none()) {
@@ -239,21 +234,14 @@ async fn differences(
     (table, types, is_new): (&TargetTable, &[shape::Type], bool),
     production: &Production,
 ) -> Result<Vec<Difference>> {
-    let count = if production.is_readable() {
-        attached::count_rows(transaction, &production.name).await
-    } else {
-        Ok((0, true))
-    };
-    let (rows, all) =
-        count.map_err(|error| server.failed(&format!("count the rows of {}", production.name), &error))?;
-    let mut differences = if is_new || rows > 0 {
+    let rows =
+        if production.is_readable() { Rows::of(transaction, server, &production.name).await? } else { Rows::default() };
+    let mut differences = if is_new || rows.are_there() {
         adopt::differences(production, table, types)
     } else {
         adopt::hindrances(production, table)
     };
-    if rows > 0 && table.on_existing_rows == OnExistingRows::Fail {
-        differences.push(refusal::foreign_rows(rows, all));
-    }
+    differences.extend(rows.in_the_way(table));
     Ok(differences)
 }
 

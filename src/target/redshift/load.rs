@@ -13,14 +13,14 @@ use super::reshape::Occasion;
 use super::shape::{self, Relation};
 use super::{Redshift, adopt, objects, prepare, read_watermark, staging};
 use crate::bucket::Bucket;
-use crate::config::{OnExistingRows, RedshiftOptions};
+use crate::config::RedshiftOptions;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{BatchKind, Manifest};
 use crate::target::batch::{self, Progress};
 use crate::target::delsert::{self, Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
-use crate::target::pgwire::{Session, milliseconds};
+use crate::target::pgwire::{Session, foreign, milliseconds};
 use crate::target::{Applied, Load, TargetTable, Watermark, refusal};
 
 /// What lifts the bound on statements, and so that on waiting.
@@ -117,16 +117,10 @@ impl<'a> RedshiftLoad<'a> {
     /// Refuses, before the first batch, rows that no batch brought, unless they may be replaced. Rows that come later than
     /// our snapshot end the transaction when it writes the table.
     async fn spare_foreign_rows(&self) -> Result<()> {
-        if !self.is_first() || self.table.on_existing_rows == OnExistingRows::Replace {
+        if !self.is_first() {
             return Ok(());
         }
-        let name = &self.objects.production;
-        let counted = prepare::count_rows(&self.transaction, name).await;
-        let (rows, all) = counted.map_err(|error| self.failed(&format!("count the rows of {name}"), &error))?;
-        if rows == 0 {
-            return Ok(());
-        }
-        Err(refusal::refusal(name, &[refusal::foreign_rows(rows, all)]))
+        foreign::spare(&self.transaction, self.server, self.table, &self.objects.production).await
     }
 
     async fn production(&self) -> Result<Relation> {

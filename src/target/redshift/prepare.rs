@@ -9,12 +9,12 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Transaction};
 
 use super::{adopt, objects, read_watermark, shape};
-use crate::config::OnExistingRows;
 use crate::crash::{self, Step};
 use crate::error::{Error, Kind, Result};
 use crate::finding::Finding;
 use crate::target::delsert::{Objects, SCHEMA, quote};
 use crate::target::pgwire::failure::Server;
+use crate::target::pgwire::foreign::Rows;
 use crate::target::pgwire::{Session, not_ours};
 use crate::target::refusal::{self, Difference};
 use crate::target::{Prepared, TargetTable};
@@ -226,27 +226,12 @@ async fn differences(
     if !differences.is_empty() {
         return Ok(differences);
     }
-    let counted = count_rows(transaction, &name).await;
-    let (rows, all) = counted.map_err(|error| server.failed(&format!("count the rows of {name}"), &error))?;
-    if is_new || rows > 0 {
+    let rows = Rows::of(transaction, server, &name).await?;
+    if is_new || rows.are_there() {
         differences = adopt::differences(production, table, &name);
     }
-    if rows > 0 && table.on_existing_rows == OnExistingRows::Fail {
-        differences.push(refusal::foreign_rows(rows, all));
-    }
+    differences.extend(rows.in_the_way(table));
     Ok(differences)
-}
-
-/// How many rows a table holds, and whether that is all of them: counting ends where it would take long.
-///
-/// # Errors
-/// The server's.
-pub async fn count_rows(client: &impl GenericClient, name: &str) -> Result<(i64, bool), tokio_postgres::Error> {
-    const ENOUGH: i64 = 100_000;
-    let count = format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {}) AS counted", ENOUGH + 1);
-    let row = client.query_typed(&count, &[]).await?;
-    let rows: i64 = row.first().map_or(Ok(0), |row| row.try_get(0))?;
-    Ok((rows.min(ENOUGH), rows <= ENOUGH))
 }
 
 /// No key is declared, since the planner trusts those and nothing enforces them; and no NOT NULL, which nobody can drop

@@ -283,4 +283,38 @@ mod tests {
         assert_eq!(named, ["IAMR:x", "bi", "public", "reader"]);
         assert!(holders("", "loader").is_empty());
     }
+    #[test]
+    fn who_would_lose_something_is_named_before() {
+        let grant = |holder: &str, kind: &str| Grant {
+            privilege: "SELECT".to_owned(),
+            column: None,
+            holder: holder.to_owned(),
+            kind: kind.to_owned(),
+            with_option: kind == "user",
+        };
+        let seen = Attached {
+            owner: "loader".to_owned(),
+            is_owned: true,
+            holders: holders("loader=a/loader|reader=r*/loader|group bi=r/loader", "loader"),
+            grants: vec![grant("reader", "user"), grant("bi", "group"), grant("reports", "role")],
+            ..Attached::default()
+        };
+        assert!(seen.hindrances("s.t").is_empty());
+        assert_eq!(
+            seen.passed_on("s.n"),
+            [
+                "GRANT SELECT ON TABLE s.n TO \"reader\" WITH GRANT OPTION",
+                "GRANT SELECT ON TABLE s.n TO GROUP \"bi\"",
+                "GRANT SELECT ON TABLE s.n TO ROLE \"reports\"",
+            ]
+        );
+        let hidden = Attached { holders: holders("auditor=r/loader|reader=r/loader", "loader"), ..seen };
+        let told = hidden.hindrances("s.t").join("; ");
+        assert!(told.contains("\"auditor\" would lose rights") && !told.contains("\"reader\""), "{told}");
+        let others = Attached { owner: "dba".to_owned(), is_owned: false, ..Attached::default() };
+        assert!(others.hindrances("s.t")[0].contains("\"dba\" owns it"));
+        let by_superuser = Attached { is_superuser: true, ..others };
+        assert!(by_superuser.hindrances("s.t").is_empty());
+        assert_eq!(by_superuser.passed_on("s.n"), ["ALTER TABLE s.n OWNER TO \"dba\""]);
+    }
 }

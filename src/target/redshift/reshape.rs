@@ -127,13 +127,18 @@ impl Occasion<'_> {
             return Err(self.unmended(&differences));
         }
         if self.rebuilds(&fates) {
-            tracing::warn!(table = %self.table.source_name, "the table is made anew: what it had beyond columns, rows, rights, distribution and sort keys must be given to it again by hand, such as policies of row-level security and masking, declared keys, collations, encodings, comments");
             let attached = rebuild::attached(client, self.table).await;
             let attached = attached.map_err(|error| server.failed(&format!("look up {}", self.name), &error))?;
-            return rebuild::statements(self, &fates, &attached).map_err(|hindrances| {
-                let message = format!("{} must be made anew, since a column changes its type by which its rows are distributed or sorted: {}", self.name, hindrances.join("; "));
+            let statements = rebuild::statements(self, &fates, &attached).map_err(|hindrances| {
+                let message = format!(
+                    "{} must be made anew, since a column changes its type by which its rows are distributed or sorted: {}",
+                    self.name,
+                    hindrances.join("; ")
+                );
                 Error::new(Kind::TargetShape, message).advice("Nothing was applied. Do what is named, then run load again")
-            });
+            })?;
+            tracing::warn!(table = %self.table.source_name, "the table is made anew: what it had beyond columns, rows, rights, distribution and sort keys must be given to it again by hand, such as policies of row-level security and masking, declared keys, collations, encodings, comments");
+            return Ok(statements);
         }
         let columns = self.table.columns.iter().zip(&fates);
         Ok(columns.flat_map(|(column, fate)| fate.statements(self.name, column)).collect())

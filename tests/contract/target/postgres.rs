@@ -8,7 +8,7 @@ use delsert::row::Cell::{Integer, Text};
 use delsert::row::Operation::Upsert;
 use delsert::target::postgres::Postgres;
 use delsert::target::{Load, Target};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 use super::{LONG, Scene, Warehouse, contract, failure, place};
 use crate::contract::batch::{INTEGER, Row, TEXT, orders, table};
@@ -82,13 +82,7 @@ impl Warehouse for Server {
     }
 
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>> {
-        let messages = self.client.simple_query(sql).await?;
-        let rows = messages.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let cells = rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect::<Vec<_>>().join("|"));
-        Ok(cells.collect())
+        postgres::rows(&self.client, sql).await
     }
 }
 

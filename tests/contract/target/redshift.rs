@@ -6,7 +6,7 @@ use delsert::config::{self, Auth, Config, Engine, Login, RedshiftOptions, Tls};
 use delsert::error::Result;
 use delsert::target::Target;
 use delsert::target::redshift::Redshift;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 use super::{Warehouse, contract};
 use crate::support::{postgres, redshift};
@@ -67,13 +67,7 @@ impl Warehouse for Cluster {
     }
 
     async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>> {
-        let messages = self.client.simple_query(sql).await?;
-        let rows = messages.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let cells = rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect::<Vec<_>>().join("|"));
-        Ok(cells.collect())
+        postgres::rows(&self.client, sql).await
     }
 }
 
