@@ -5,16 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/install-python.sh
 environment=target/lint-venv
-wanted=tests/docker/requirements.txt
-if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
-    echo "lint: installing hadolint, check-jsonschema and kubernetes-validate into $environment"
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$wanted"
-    cp "$wanted" "$environment/installed.txt"
-fi
+scripts/python-environment.sh "$environment" scripts/lint-requirements.txt
 
 # Ubuntu's package is the plugin alone, without a docker that would find it.
 plugin=/usr/libexec/docker/cli-plugins/docker-compose

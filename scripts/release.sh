@@ -12,15 +12,7 @@ export PATH="$PATH:${HOME:-/root}/.cargo/bin"
 most=2.28
 
 environment=$PWD/target/release-venv
-wanted=scripts/release-requirements.txt
-if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
-    scripts/install-python.sh
-    echo "release: installing cargo-zigbuild and zig into target/release-venv"
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$wanted"
-    cp "$wanted" "$environment/installed.txt"
-fi
+scripts/python-environment.sh "$environment" scripts/release-requirements.txt
 
 target=$(rustc --version --verbose | sed -n 's/^host: //p')
 PATH="$environment/bin:$PATH" cargo zigbuild --release --locked --bin delsert --target "$target.$most"

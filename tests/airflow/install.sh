@@ -23,13 +23,5 @@ if ! python=$(find_python); then
 fi
 
 for version in 3 2.11; do
-    environment=target/airflow/$version
-    wanted=tests/airflow/constraints-$version.txt
-    if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
-        echo "airflow: installing Airflow $version into $environment, which takes a minute or two"
-        rm -rf "$environment"
-        "$python" -m venv "$environment"
-        "$environment/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$wanted"
-        cp "$wanted" "$environment/installed.txt"
-    fi
+    scripts/python-environment.sh "target/airflow/$version" "tests/airflow/constraints-$version.txt" "$python"
 done

@@ -13,14 +13,4 @@ has_library libltdl.so.7 || missing+=(libltdl7)
 has_library libkrb5.so.3 || missing+=(libkrb5-3)
 has_library libgssapi_krb5.so.2 || missing+=(libgssapi-krb5-2)
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"
-scripts/install-python.sh
-
-environment=target/clients-venv
-wanted=tests/clients/requirements.txt
-if ! cmp -s "$wanted" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
-    echo "clients: installing Python packages into $environment"
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$wanted"
-    cp "$wanted" "$environment/installed.txt"
-fi
+scripts/python-environment.sh target/clients-venv tests/clients/requirements.txt
